@@ -1,0 +1,25 @@
+# Everything a person runs. The environment is set up on first use, outside the checkout (demo/environment.py).
+ENVIRONMENT = set -e; found="$$(python3 demo/environment.py)"; eval "$$found"; export COMFYUI_PATH;
+
+.PHONY: demo serve test lint env train bench
+
+demo: ## sample the demo pair at five lambdas into demo/output/
+	@$(ENVIRONMENT) "$$PYTHON" demo/run.py
+
+serve: ## leave that ComfyUI up at http://127.0.0.1:8188
+	@$(ENVIRONMENT) "$$PYTHON" demo/serve.py
+
+test: ## the whole suite against the real ComfyUI
+	@$(ENVIRONMENT) "$$PYTHON" -m pytest
+
+lint: ## ruff and the type checker
+	@$(ENVIRONMENT) "$$PYTHON" -m ruff check . && "$$PYTHON" -m ruff format --check . && MYPYPATH="$$COMFYUI_PATH" "$$PYTHON" -m mypy
+
+env: ## print PYTHON=... and COMFYUI_PATH=...
+	@python3 demo/environment.py
+
+train: ## train the demo's models again (hours; resumable; into demo/weights/)
+	@$(ENVIRONMENT) cd demo/training; for part in autoencoder reference aligned; do "$$PYTHON" train_$$part.py --work "$${WORK:-work}"; done
+
+bench: ## measure what realigning costs
+	@$(ENVIRONMENT) "$$PYTHON" benchmarks/cost.py

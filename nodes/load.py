@@ -1,0 +1,156 @@
+"""Nodes that load a reference and its aligned model.
+May import comfy_api, folder_paths and nodes/runtime.
+"""
+
+from __future__ import annotations
+
+import folder_paths
+from comfy.model_patcher import ModelPatcher
+from comfy_api.latest import io
+
+from .runtime import loading
+from .schema import CATEGORY, schema
+
+_CATEGORY = f"{CATEGORY}/loaders"
+_ALIGNED = "The aligned model: fine-tuned from the reference by DPO, KTO, SPO, GRPO ... A full checkpoint or a diffusion model alone"
+_REFERENCE_OUT = (
+    "The reference, the model that was aligned. Connect it to the reference input of Realign or a DeRaDiff KSampler."
+)
+_ALIGNED_OUT = "The aligned model. Connect it to the aligned input of Realign or a DeRaDiff KSampler."
+
+
+def _models() -> tuple[io.Model.Output, io.Model.Output]:
+    return (
+        io.Model.Output("reference_model", display_name="reference", tooltip=_REFERENCE_OUT),
+        io.Model.Output("aligned_model", display_name="aligned", tooltip=_ALIGNED_OUT),
+    )
+
+
+def _either_folder() -> dict[str, tuple[str, str]]:
+    """Every checkpoint and diffusion model by the name the user sees: (folder, file). A clash shows the folder."""
+    found = {name: ("checkpoints", name) for name in folder_paths.get_filename_list("checkpoints")}
+    for name in folder_paths.get_filename_list("diffusion_models"):
+        found[name if name not in found else f"diffusion_models/{name}"] = ("diffusion_models", name)
+    return found
+
+
+class DeRaDiffLoadCheckpointPair(io.ComfyNode):
+    """Two checkpoints, or a checkpoint and a diffusion model."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="DeRaDiffLoadCheckpointPair",
+            display_name="Load Checkpoint Pair (DeRaDiff)",
+            category=_CATEGORY,
+            search_aliases=["dpo", "load reference and aligned", "deradiff loader"],
+            description="Load the reference checkpoint with its text encoder and VAE, and the diffusion model of an aligned checkpoint or UNet "
+            "(for example mhdang/dpo-sd1.5-text2image-v1). Nothing else of the aligned file is read. Two models are kept in memory.",
+            inputs=[
+                io.Combo.Input(
+                    "reference",
+                    options=folder_paths.get_filename_list("checkpoints"),
+                    tooltip="The checkpoint that was aligned, for example v1-5-pruned-emaonly-fp16. Its text encoder and VAE are used for both models.",
+                ),
+                io.Combo.Input(
+                    "aligned",
+                    options=list(_either_folder()),
+                    tooltip=f"{_ALIGNED}, from models/checkpoints or models/diffusion_models (diffusers UNet files too). Only its diffusion model is read.",
+                ),
+            ],
+            outputs=[
+                *_models(),
+                io.Clip.Output(
+                    "clip", display_name="clip", tooltip="The reference's text encoder, for the prompts of both models."
+                ),
+                io.Vae.Output("vae", display_name="vae", tooltip="The reference's VAE."),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, reference: str, aligned: str) -> io.NodeOutput:
+        aligned_path = folder_paths.get_full_path_or_raise(*_either_folder().get(aligned, ("checkpoints", aligned)))
+        reference_path = folder_paths.get_full_path_or_raise("checkpoints", reference)
+        aligned_model = loading.load_diffusion(aligned_path, "aligned")
+        model, clip, vae = loading.load_checkpoint(reference_path, folder_paths.get_folder_paths("embeddings"))
+        return io.NodeOutput(model, aligned_model, clip, vae)
+
+
+class DeRaDiffLoadDiffusionPair(io.ComfyNode):
+    """Two diffusion models without text encoder and VAE."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        files = folder_paths.get_filename_list("diffusion_models")
+        return schema(
+            node_id="DeRaDiffLoadDiffusionPair",
+            display_name="Load Diffusion Model Pair (DeRaDiff)",
+            category=_CATEGORY,
+            search_aliases=["unet pair", "flux pair"],
+            description="Load two diffusion models from models/diffusion_models; text encoder and VAE come from their own loaders. "
+            "Two models are kept in memory; fp8 halves both.",
+            inputs=[
+                io.Combo.Input("reference", options=files, tooltip="The diffusion model that was aligned."),
+                io.Combo.Input("aligned", options=files, tooltip=f"{_ALIGNED}."),
+                io.Combo.Input(
+                    "weight_dtype",
+                    options=list(loading.WEIGHT_DTYPES),
+                    default="default",
+                    tooltip="How the weights of both models are stored. default: as ComfyUI chooses for the file and your GPU. fp8 takes half the "
+                    "memory of fp16 and loses some detail.",
+                ),
+            ],
+            outputs=list(_models()),
+        )
+
+    @classmethod
+    def execute(cls, reference: str, aligned: str, weight_dtype: str) -> io.NodeOutput:
+        path = folder_paths.get_full_path_or_raise
+        return io.NodeOutput(
+            loading.load_diffusion(path("diffusion_models", reference), "reference", weight_dtype),
+            loading.load_diffusion(path("diffusion_models", aligned), "aligned", weight_dtype),
+        )
+
+
+class DeRaDiffLoadLoraPair(io.ComfyNode):
+    """One model, and the same with a LoRA, over one copy of the weights."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="DeRaDiffLoadLoraPair",
+            display_name="Load LoRA Pair (DeRaDiff)",
+            category=_CATEGORY,
+            search_aliases=["dpo lora", "spo lora", "reward lora"],
+            description="Make a pair of a model and an alignment LoRA (DPO, SPO, Flow-GRPO, reward LoRAs). Both run over one copy of the weights: "
+            "the memory of one model. LoRAs that the model carries already belong to both.",
+            inputs=[
+                io.Model.Input(
+                    "model",
+                    tooltip="The reference: the model the LoRA was trained on, with any style LoRA you want on both.",
+                ),
+                io.Combo.Input(
+                    "lora",
+                    options=folder_paths.get_filename_list("loras"),
+                    tooltip="The alignment LoRA, from models/loras.",
+                ),
+                io.Float.Input(
+                    "strength",
+                    default=1.0,
+                    min=-20.0,
+                    max=20.0,
+                    step=0.01,
+                    tooltip="The strength at which the LoRA is the aligned model: 1, unless its page says otherwise. Regularise with lambda, not here.",
+                ),
+            ],
+            outputs=list(_models()),
+        )
+
+    @classmethod
+    def execute(cls, model: ModelPatcher, lora: str, strength: float) -> io.NodeOutput:
+        return io.NodeOutput(
+            model, loading.load_lora(model, folder_paths.get_full_path_or_raise("loras", lora), strength)
+        )
+
+
+NODES = [DeRaDiffLoadCheckpointPair, DeRaDiffLoadDiffusionPair, DeRaDiffLoadLoraPair]

@@ -1,0 +1,2 @@
+"""The method: closed form, strength, and nothing of ComfyUI.
+May import torch and the standard library only."""

@@ -1,0 +1,62 @@
+"""The geometric mixture of Gaussian denoising kernels in closed form, general and as used in sampling.
+May import torch and the standard library only.
+
+Source: DeRaDiff (ICLR 2026, arXiv 2601.20198), Theorem 1. For kernels N(mu_r, s_r^2 I) of the reference and
+N(mu_i, s_i^2 I) of N aligned models, the density proportional to p_ref^(1 - sum w) * prod p_i^(w_i) is Gaussian.
+Several aligned models with their own weights are the multi-reward mixture of Diffusion Blend (ICLR 2026, arXiv 2505.18547).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+_ROUNDING = 1e-9
+
+
+def reference_weight(weights: Sequence[float]) -> float:
+    """What is left for the reference: 1 - sum(weights), with rounding dust snapped to exactly 0.
+
+    Theorem 1's exponent of p_ref. Negative when the aligned weights sum to more than 1.
+    """
+    rest = 1.0 - sum(weights)
+    return 0.0 if abs(rest) < _ROUNDING else rest
+
+
+def closed_form(
+    means: Sequence[torch.Tensor], variances: Sequence[torch.Tensor], weights: Sequence[torch.Tensor | float]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean and variance of the normalised product of N(mean_i, variance_i) ** weight_i (Theorem 1, any N).
+
+    means, variances: one tensor per model, reference first, broadcastable to one shape (for instance (B, C, H, W));
+    variances in the units of the means squared. weights: one number or tensor per model, elementwise where a tensor.
+    Returns (mean, variance). Raises ValueError where the combined precision is not positive: no Gaussian exists there.
+    """
+    if not len(means) == len(variances) == len(weights) or not means:
+        raise ValueError(
+            f"Expected as many means as variances and weights, got {len(means)}, {len(variances)}, {len(weights)}."
+        )
+    precisions = [weight / variance for weight, variance in zip(weights, variances, strict=True)]
+    precision = torch.stack(torch.broadcast_tensors(*precisions)).sum(dim=0)
+    if not bool((precision > 0).all()):
+        raise ValueError(
+            "The mixture has no positive precision: lambda is too large for the ratio of the variances. "
+            "Above 1, lambda must satisfy s_ref^2 / s_aligned^2 > (lambda - 1) / lambda."
+        )
+    moments = [share * mean for share, mean in zip(precisions, means, strict=True)]
+    return torch.stack(torch.broadcast_tensors(*moments)).sum(dim=0) / precision, 1.0 / precision
+
+
+def linear(predictions: Sequence[torch.Tensor], weights: Sequence[float]) -> torch.Tensor:
+    """The mixture's denoised prediction when all kernels share one variance: sum_i w_i D_i with sum_i w_i = 1.
+
+    Every ComfyUI sampler's step variance depends on the sigmas alone, so Theorem 1 reduces to this.
+    predictions: the models' denoised latents at the same x and sigma, all of one shape, (B, C, H, W) or (B, C, T, H, W).
+    Written as an offset from the first prediction, so that equal predictions return exactly themselves and a single
+    prediction (weight 1) passes through untouched.
+    """
+    mixed = predictions[0]
+    for prediction, weight in zip(predictions[1:], weights[1:], strict=True):
+        mixed = torch.add(mixed, prediction - predictions[0], alpha=weight)
+    return mixed

@@ -1,0 +1,7 @@
+"""ComfyUI: pairs of models, the realigning MODEL patch, files and sampling runs. Knows no node.
+May import torch, comfy and nodes/realign."""
+
+import logging
+
+LOG = logging.getLogger("deradiff")
+KEY = "deradiff"  # under which everything of ours hangs on a ModelPatcher

@@ -1,0 +1,143 @@
+"""Files to models: a reference and its aligned model, with errors that name the socket.
+May import comfy, torch and safetensors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import comfy.sd
+import comfy.utils
+import safetensors
+import torch
+from comfy.model_patcher import ModelPatcher
+
+from . import LOG, adapter
+
+CHECKPOINT_PREFIX = "model.diffusion_model."
+WEIGHT_DTYPES = ("default", "fp8_e4m3fn", "fp8_e4m3fn_fast", "fp8_e5m2")
+
+_UNREADABLE = (safetensors.SafetensorError, EOFError, OSError, ValueError, KeyError)
+
+
+@contextmanager
+def _said_of(socket: str, path: str, expected: str) -> Iterator[None]:
+    """Turn what core raises about a file into one ValueError in the user's words."""
+    name = Path(path).name
+    try:
+        yield
+    except _UNREADABLE as error:
+        raise ValueError(
+            f"{socket}: {name} cannot be read, it is empty, incomplete or no {expected} ({error}). Download it again, or choose another file."
+        ) from error
+    except RuntimeError as error:
+        if "Could not detect model type" not in str(error):
+            raise
+        raise _not_a(expected, socket, name) from error
+
+
+def _not_a(expected: str, socket: str, name: str) -> ValueError:
+    return ValueError(
+        f"{socket}: expected a {expected}, but {name} holds none that ComfyUI knows (is it a text encoder, a VAE or a LoRA?). "
+        "Choose a checkpoint or a diffusion model."
+    )
+
+
+def load_checkpoint(path: str, embeddings: list[str]) -> tuple[ModelPatcher, object, object]:
+    """The reference checkpoint: (MODEL, CLIP, VAE), as CheckpointLoaderSimple loads it. Raises ValueError."""
+    with _said_of("reference", path, "checkpoint"):
+        model, clip, vae, *_ = comfy.sd.load_checkpoint_guess_config(
+            path, output_vae=True, output_clip=True, embedding_directory=embeddings
+        )
+    if model is None:
+        raise _not_a("checkpoint", "reference", Path(path).name)
+    return model, clip, vae
+
+
+def load_diffusion(path: str, socket: str, weight_dtype: str = "default") -> ModelPatcher:
+    """The diffusion model of a file, whether checkpoint, single UNet or diffusers UNet; nothing else of it is read.
+
+    socket: the input's name, for errors. weight_dtype: as in core's Load Diffusion Model. Raises ValueError.
+    """
+    options = _dtype_options(weight_dtype)
+    with _said_of(socket, path, "diffusion model"):
+        weights = _checkpoint_part(path)
+        if weights is None:
+            model = comfy.sd.load_diffusion_model(path, model_options=options)
+        else:
+            model = comfy.sd.load_state_dict_guess_config(
+                weights, output_vae=False, output_clip=False, model_options=options
+            )[0]
+    if model is None:
+        raise _not_a("diffusion model", socket, Path(path).name)
+    return model
+
+
+def _checkpoint_part(path: str) -> dict[str, torch.Tensor] | None:
+    """The diffusion model's tensors of a full checkpoint and its top-level flags (v_pred ...); None if the file is no checkpoint.
+
+    Text encoder and VAE stay on disk. Pickled checkpoints cannot be read in part: they go through core's loader.
+    """
+    if Path(path).suffix.lower() not in (".safetensors", ".sft"):
+        weights = comfy.utils.load_torch_file(path, safe_load=True)
+        names = weights.keys()
+        read = weights.__getitem__
+        return _part(names, read)
+    with safetensors.safe_open(path, framework="pt", device="cpu") as file:
+        return _part(file.keys(), file.get_tensor)
+
+
+def _part(names, read):  # noqa: ANN001, ANN202
+    chosen = [name for name in names if name.startswith(CHECKPOINT_PREFIX)]
+    if not chosen:
+        return None
+    return {name: read(name) for name in [*chosen, *(name for name in names if "." not in name)]}
+
+
+def _dtype_options(weight_dtype: str) -> dict[str, object]:
+    if weight_dtype not in WEIGHT_DTYPES:
+        raise ValueError(f"weight_dtype: expected one of {', '.join(WEIGHT_DTYPES)}, got {weight_dtype!r}.")
+    if weight_dtype == "default":
+        return {}
+    dtype = torch.float8_e5m2 if weight_dtype == "fp8_e5m2" else torch.float8_e4m3fn
+    return {"dtype": dtype, **({"fp8_optimizations": True} if weight_dtype.endswith("_fast") else {})}
+
+
+def load_lora(model: ModelPatcher, path: str, strength: float) -> ModelPatcher:
+    """The model with a LoRA on it, as LoraLoaderModelOnly loads it. `model` stays as it is.
+
+    Raises ValueError if the file cannot be read, no key matches the model, or a matrix has another model's size.
+    """
+    with _said_of("lora", path, "LoRA"):
+        weights = comfy.utils.load_torch_file(path, safe_load=True)
+    aligned, _ = comfy.sd.load_lora_for_models(model, None, weights, strength, 0)
+    added = {key: patches[len(model.patches.get(key, [])) :] for key, patches in aligned.patches.items()}
+    added = {key: patches for key, patches in added.items() if patches}
+    if not added:
+        raise ValueError(
+            f"lora: no key of {Path(path).name} matches the model. Choose a LoRA that was trained on this kind of model."
+        )
+    _check_sizes(model, added, Path(path).name)
+    if strength == 0:
+        LOG.warning("The LoRA's strength is 0: the aligned model equals the reference.")
+    return aligned
+
+
+def _check_sizes(model: ModelPatcher, added: dict[str, list[adapter.Patch]], name: str) -> None:
+    """Core would leave a matrix of another size out with a line in the log, and sample a wrong picture."""
+    for key, patches in added.items():
+        layer = model.model.get_submodule(key.rpartition(".")[0])
+        for _, lora, _, offset, _ in patches:
+            if (
+                isinstance(lora, adapter.LoRAAdapter)
+                and lora.weights[5] is None
+                and adapter.weight_shape(layer)
+                and not adapter.fits(lora, layer, offset)
+            ):
+                raise ValueError(
+                    f"lora: {name} was trained on another kind of model: at {key} its matrices are "
+                    f"{tuple(lora.weights[0].shape)} and {tuple(lora.weights[1].shape)}, the model's weight is {adapter.weight_shape(layer)}. "
+                    "Choose a LoRA for this model."
+                )

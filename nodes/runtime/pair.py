@@ -1,0 +1,193 @@
+"""Whether two models are a pair at all, and how the aligned one can run beside the reference.
+May import torch and comfy.
+
+| the two MODELs                                   | how the aligned one runs              | weights in memory |
+|--------------------------------------------------|---------------------------------------|-------------------|
+| different modules                                | as it is                              | 2x                |
+| one module, the difference is LoRA               | a twin tree with LoRA in its forward  | 1x + LoRA         |
+| one module, any other difference                 | an independent copy of the module     | 2x, logged        |
+"""
+
+from __future__ import annotations
+
+import inspect
+import weakref
+from collections.abc import Iterator, Sequence
+
+import comfy.model_management
+import comfy.patcher_extension
+import torch
+from comfy.model_patcher import ModelPatcher, create_model_options_clone
+
+from . import KEY, LOG, adapter, twin
+
+OBJECT_PATCHES = "deradiff_object_patches"  # attachment of a companion that is only adapters
+
+_copies: weakref.WeakKeyDictionary[ModelPatcher, ModelPatcher] = weakref.WeakKeyDictionary()
+
+
+def family(model: ModelPatcher) -> str:
+    """The name users know an architecture by, as core's detection calls it: SD15, SDXL, SD3, Flux ..."""
+    config = getattr(model.model, "model_config", None)
+    return type(config).__name__ if config is not None else type(model.model).__name__
+
+
+def _interface(model: ModelPatcher) -> dict[str, object]:
+    """What both models must agree on to be evaluated at the same latent with the same conditioning."""
+    inner = model.model
+    latent = model.get_model_object("latent_format")
+    unet = getattr(getattr(inner, "model_config", None), "unet_config", {})
+    sizes = {
+        key: unet.get(key) for key in ("in_channels", "out_channels", "context_dim", "adm_in_channels", "image_model")
+    }
+    return {
+        "latent channels": latent.latent_channels,
+        "latent format": type(latent).__name__,
+        "class": type(inner).__name__,
+        **sizes,
+    }
+
+
+def check_pair(reference: ModelPatcher, aligned: ModelPatcher) -> None:
+    """Raise ValueError unless `aligned` can be a fine-tune of `reference`; warn if they are the same model."""
+    if aligned.get_attachment(KEY) is not None:
+        raise ValueError(
+            "The aligned input is a realigned MODEL already. To combine several aligned models, connect the realigned MODEL to "
+            "the reference input and the next aligned model to the aligned input."
+        )
+    ours, theirs = _interface(reference), _interface(aligned)
+    differing = [name for name in ours if ours[name] != theirs[name]]
+    if differing:
+        details = ", ".join(f"{name} {ours[name]} and {theirs[name]}" for name in differing)
+        raise ValueError(
+            f"The reference is {family(reference)} but the aligned model is {family(aligned)} ({details}). "
+            "Load an aligned model that was fine-tuned from the reference."
+        )
+    if _same_model(reference, aligned):
+        LOG.warning(
+            "The reference and the aligned model are the same model: lambda changes nothing. Load a model that was aligned from it."
+        )
+
+
+def _same_model(reference: ModelPatcher, aligned: ModelPatcher) -> bool:
+    if not _same_patches(reference, aligned) or not _same_options(reference.model_options, aligned.model_options):
+        return False
+    if reference.is_clone(aligned):
+        return True
+    pairs = zip(reference.model.parameters(), aligned.model.parameters(), strict=False)
+    return all(_same_values(ours, theirs) for ours, theirs in pairs)
+
+
+def _same_options(ours: object, theirs: object) -> bool:
+    """Equality of nested options by content for containers and numbers, by identity for everything else (tensors, functions)."""
+    if isinstance(ours, dict) and isinstance(theirs, dict):
+        return ours.keys() == theirs.keys() and all(_same_options(ours[key], theirs[key]) for key in ours)
+    if isinstance(ours, list | tuple) and isinstance(theirs, list | tuple):
+        return len(ours) == len(theirs) and all(map(_same_options, ours, theirs))
+    return ours is theirs or (isinstance(ours, str | int | float) and ours == theirs)
+
+
+def _same_values(ours: torch.Tensor, theirs: torch.Tensor) -> bool:
+    if ours.shape != theirs.shape or ours.dtype != theirs.dtype:
+        return False
+    if ours.element_size() == 1:  # fp8 has no comparison
+        ours, theirs = ours.view(torch.uint8), theirs.view(torch.uint8)
+    return torch.equal(
+        ours, theirs if theirs.device == ours.device else comfy.model_management.cast_to(theirs, None, ours.device)
+    )
+
+
+def _same_patches(reference: ModelPatcher, aligned: ModelPatcher) -> bool:
+    return (
+        adapter.pieces(reference.patches, aligned.patches, reference.model) == []
+        and reference.object_patches == aligned.object_patches
+        and reference.weight_wrapper_patches == aligned.weight_wrapper_patches
+    )
+
+
+def companion(reference: ModelPatcher, aligned: ModelPatcher, earlier: Sequence[ModelPatcher]) -> ModelPatcher:
+    """The ModelPatcher to register beside the reference so that core loads what the aligned model needs.
+
+    earlier: the companions of a chain's previous aligned models; no two may be clones of one module.
+    """
+    taken = [other for other in earlier if other.is_clone(aligned)]
+    if not reference.is_clone(aligned):
+        if all(_shares_state(aligned, other) for other in taken):
+            return aligned.clone()
+        LOG.info("Two aligned models share one module: running the second on an independent copy of its weights.")
+        return _copy(aligned)
+    found = (
+        adapter.pieces(reference.patches, aligned.patches, reference.model)
+        if _same_module_state(reference, aligned)
+        else None
+    )
+    if found is None:
+        LOG.info(
+            "The aligned model differs from the reference by more than LoRA: running it on an independent copy of its weights (2x memory)."
+        )
+        return _copy(aligned)
+    return _adapters_only(aligned, adapter.Adapters(found, reference.model, reference.model.get_dtype()))
+
+
+def _shares_state(first: ModelPatcher, second: ModelPatcher) -> bool:
+    """Whether two clones of one module are the very same model, so that core may load either."""
+    return (
+        first.patches_uuid == second.patches_uuid
+        and _same_module_state(first, second)
+        and first.object_patches == second.object_patches
+    )
+
+
+def _same_module_state(first: ModelPatcher, second: ModelPatcher) -> bool:
+    return (
+        first.injections.keys() == second.injections.keys()
+        and first.weight_wrapper_patches == second.weight_wrapper_patches
+    )
+
+
+def _adapters_only(aligned: ModelPatcher, adapters: adapter.Adapters) -> ModelPatcher:
+    """A patcher around the adapters alone that carries the aligned model's options, wrappers and object patches."""
+    small = ModelPatcher(adapters, aligned.load_device, aligned.offload_device)
+    small.model_options = create_model_options_clone(aligned.model_options)
+    small.wrappers = comfy.patcher_extension.copy_nested_dicts(aligned.wrappers)
+    small.callbacks = comfy.patcher_extension.copy_nested_dicts(aligned.callbacks)
+    small.set_attachments(OBJECT_PATCHES, dict(aligned.object_patches))
+    return small
+
+
+def _copy(aligned: ModelPatcher) -> ModelPatcher:
+    """A clone of `aligned` around a module of its own. Made once per MODEL object, however often it is realigned."""
+    if aligned not in _copies:
+        _unload(aligned)  # the copy must start from unpatched weights
+        module = twin.independent(aligned.model, aligned.offload_device)
+        _copies[aligned] = _rehomed(aligned, module)
+    return _copies[aligned].clone()
+
+
+def _unload(model: ModelPatcher) -> None:
+    others = [loaded for loaded in comfy.model_management.current_loaded_models if not model.is_clone(loaded.model)]
+    comfy.model_management.free_memory(1e30, model.load_device, keep_loaded=others)
+
+
+def _rehomed(patcher: ModelPatcher, module: torch.nn.Module) -> ModelPatcher:
+    """A clone of the patcher around another module, with nothing of the first module's loaded state."""
+    if "model_override" in inspect.signature(patcher.clone).parameters:
+        clone = patcher.clone(model_override=(module, ({}, {}, {}, set())))
+    else:
+        clone = patcher.clone()
+        clone.model = module
+        clone.backup, clone.object_patches_backup, clone.pinned = {}, {}, set()
+    clone.hook_backup, clone.cached_hook_patches, clone.current_hooks = {}, {}, None
+    clone.parent = None
+    return clone
+
+
+def replaced_objects(reference: ModelPatcher, small: ModelPatcher) -> Iterator[tuple[str, object]]:
+    """Each object patch by which the aligned model of a shared module differs from what the reference has in place now."""
+    wanted = small.get_attachment(OBJECT_PATCHES)
+    for path, value in wanted.items():
+        if reference.object_patches.get(path) is not value:
+            yield path, value
+    for path, original in reference.object_patches_backup.items():
+        if path not in wanted:
+            yield path, original

@@ -1,0 +1,187 @@
+"""One sampling run of a realigned MODEL: which models are evaluated at a step, with which options, and how they mix.
+May import torch, comfy and nodes/realign. Nothing here outlives the run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import comfy.model_management
+import comfy.patcher_extension
+import comfy.sampler_helpers
+import comfy.samplers
+import torch
+from comfy.model_base import BaseModel
+from comfy.model_patcher import ModelPatcher, create_model_options_clone
+from comfy.patcher_extension import WrappersMP
+
+from ..realign import mixture
+from . import LOG, pair, twin
+from .adapter import AdaptedLayer, Adapters
+
+Branches = list[torch.Tensor]  # one denoised latent per conditioning branch (cond, uncond, middle ...)
+Evaluate = Callable[[Sequence[list | None], torch.Tensor, torch.Tensor, dict], Branches]
+
+# Wrappers around a whole run or a whole guidance step belong to the realigned MODEL, and what they prepare for their
+# companions deeper down would be missing here.
+RUN_WRAPPERS = (
+    WrappersMP.OUTER_SAMPLE,
+    WrappersMP.PREPARE_SAMPLING,
+    WrappersMP.SAMPLER_SAMPLE,
+    WrappersMP.PREDICT_NOISE,
+)
+
+
+class AlignedModel:
+    """One aligned model during one run: its module (or its twin on the reference's weights) and its options."""
+
+    def __init__(self, patcher: ModelPatcher, reference: ModelPatcher, conds: dict[str, list[dict]]) -> None:
+        self.patcher = patcher
+        self._shared = isinstance(patcher.model, Adapters)
+        self._hook_mode, patcher.hook_mode = patcher.hook_mode, reference.hook_mode
+        self._hook_strengths: tuple[float, ...] | None = None
+        self._layers: dict[str, AdaptedLayer] = {}
+        patcher.pre_run()
+        self.options = create_model_options_clone(patcher.model_options)
+        comfy.sampler_helpers.prepare_model_patcher(patcher, conds, self.options)
+        comfy.samplers.cast_to_load_options(self.options, device=patcher.load_device, dtype=reference.model_dtype())
+        self.module = self._twin(reference) if self._shared else patcher.model
+        drop_run_wrappers(self.options)
+
+    def _twin(self, reference: ModelPatcher) -> BaseModel:
+        self._layers = self.patcher.model.adapted(reference.model)
+        changes = {**self._layers, **dict(pair.replaced_objects(reference, self.patcher))}
+        module = twin.twin(reference.model, changes)
+        _compile_anew(self.options, module)
+        return module
+
+    def __call__(
+        self,
+        reference: BaseModel,
+        conds: Sequence[list | None],
+        x: torch.Tensor,
+        timestep: torch.Tensor,
+        model_options: dict,
+    ) -> Branches:
+        """Denoised latents of each conditioning branch, as core's calc_cond_batch returns them."""
+        self.options["transformer_options"]["sample_sigmas"] = model_options["transformer_options"].get("sample_sigmas")
+        if hasattr(reference, "latent_shapes"):
+            self.module.latent_shapes = reference.latent_shapes
+        if not self._shared:
+            self._follow_hook_strengths(conds)
+        return comfy.samplers.calc_cond_batch(self.module, list(conds), x, timestep, self.options)
+
+    def _follow_hook_strengths(self, conds: Sequence[list | None]) -> None:
+        """Core notices a scheduled hook's new strength once a step, for the model it evaluates first; that may not be this one."""
+        groups = [
+            cond["hooks"] for branch in conds if branch is not None for cond in branch if cond.get("hooks") is not None
+        ]
+        strengths = tuple(hook.strength for group in groups for hook in group.hooks)
+        if self._hook_strengths not in (None, strengths):
+            self.patcher.clear_cached_hook_weights()
+        self._hook_strengths = strengths
+
+    def unreached(self) -> list[str]:
+        """Paths of adapted layers that no forward pass went through."""
+        return [path for path, layer in self._layers.items() if not layer.reached]
+
+    def close(self) -> None:
+        comfy.samplers.cast_to_load_options(self.options, device=self.patcher.offload_device)
+        self.patcher.cleanup()
+        self.patcher.hook_mode = self._hook_mode
+        self.patcher.restore_hook_patches()
+
+
+def drop_run_wrappers(options: dict) -> None:
+    """Remove wrappers of whole runs, and everything else that hangs on the same keys."""
+    wrappers = options["transformer_options"].get("wrappers", {})
+    keys = {key for kind in RUN_WRAPPERS for key in wrappers.get(kind, {})} - {None}
+    for kind in wrappers:
+        wrappers[kind] = (
+            {} if kind in RUN_WRAPPERS else {key: found for key, found in wrappers[kind].items() if key not in keys}
+        )
+
+
+def _compile_anew(options: dict, module: BaseModel) -> None:
+    """Where core's torch.compile wrapper holds the reference's compiled module, give it the twin's instead."""
+    from comfy_api.torch_helpers.torch_compile import COMPILE_KEY, TORCH_COMPILE_KWARGS, apply_torch_compile_factory
+
+    wrappers = options["transformer_options"].get("wrappers", {}).get(WrappersMP.APPLY_MODEL, {})
+    if COMPILE_KEY in wrappers:
+        compiled = torch.compile(model=module.diffusion_model, **options[TORCH_COMPILE_KWARGS])
+        wrappers[COMPILE_KEY] = [apply_torch_compile_factory({"diffusion_model": compiled})]
+
+
+class Run:
+    """What a realigned MODEL does between the start and the end of one sampling run."""
+
+    def __init__(
+        self, reference: ModelPatcher, companions: Sequence[ModelPatcher], weights: Sequence[float], conds: dict
+    ) -> None:
+        self.reference = reference
+        self._companions = companions
+        self._weights = (mixture.reference_weight(weights), *weights)
+        self._conds = conds
+        self._aligned: dict[int, AlignedModel] = {}
+        self._finite: dict[str, torch.Tensor] = {}
+
+    def predict(
+        self, executor: Callable, conds: list, x: torch.Tensor, timestep: torch.Tensor, model_options: dict
+    ) -> Branches:
+        """Mix every conditioning branch of the models whose weight is not zero, before any guidance.
+
+        x: (B, C, H, W) or (B, C, T, H, W) noisy latent, timestep: (B,) sigmas. `executor` is the reference's own evaluation.
+        """
+        predictions: list[Branches] = []
+        weights: list[float] = []
+        for index, weight in enumerate(self._weights):
+            if weight == 0.0:
+                continue
+            if predictions:
+                comfy.model_management.throw_exception_if_processing_interrupted()
+            if index == 0:
+                branches = executor(self.reference.model, conds, x, timestep, model_options)
+            else:
+                branches = self._model(index)(self.reference.model, conds, x, timestep, model_options)
+            self._watch(self._name(index), branches)
+            predictions.append(branches)
+            weights.append(weight)
+        return [mixture.linear(branch, weights) for branch in zip(*predictions, strict=True)]
+
+    def _model(self, index: int) -> AlignedModel:
+        if index not in self._aligned:
+            self._aligned[index] = AlignedModel(self._companions[index - 1], self.reference, self._conds)
+        return self._aligned[index]
+
+    def _name(self, index: int) -> str:
+        if index == 0:
+            return "reference"
+        return "aligned model" if len(self._companions) == 1 else f"aligned model number {index}"
+
+    def _watch(self, name: str, branches: Branches) -> None:
+        """Remember on the device whether everything was finite; read back once, by check()."""
+        for branch in branches:
+            finite = torch.isfinite(branch).all()
+            self._finite[name] = finite & self._finite[name] if name in self._finite else finite
+
+    def check(self) -> None:
+        """Raise ValueError naming the model whose predictions were not finite; warn of LoRA layers that were never used."""
+        for name, finite in self._finite.items():
+            if not bool(finite):
+                raise ValueError(
+                    f"The {name} predicted NaN or infinite values, which would decode to a black image. Start ComfyUI with "
+                    "--force-upcast-attention or --fp32-unet, or load the model in another weight_dtype; if lambda is above 1, lower it."
+                )
+        for model in self._aligned.values():
+            unreached = model.unreached()
+            if unreached:
+                LOG.warning(
+                    "%d LoRA layers of the aligned model had no effect in this run, the first is %s.",
+                    len(unreached),
+                    unreached[0],
+                )
+
+    def close(self) -> None:
+        for model in self._aligned.values():
+            model.close()
+        self._aligned.clear()

@@ -1,0 +1,83 @@
+"""One sampling run as core's KSampler nodes do it: noise, latent, previews, progress, result.
+May import comfy and torch; knows nothing of realigning.
+"""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+
+import comfy.sample
+import comfy.samplers
+import comfy.utils
+import latent_preview
+import torch
+from comfy.model_patcher import ModelPatcher
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a KSampler node asks for. start_step, last_step: of the whole schedule; None means its own end."""
+
+    seed: int
+    steps: int
+    cfg: float
+    sampler_name: str
+    scheduler: str
+    denoise: float = 1.0
+    add_noise: bool = True
+    start_step: int | None = None
+    last_step: int | None = None
+    force_full_denoise: bool = False
+
+    def check(self) -> None:
+        """Raise ValueError for a sampler or scheduler that this ComfyUI does not have: core would silently take another."""
+        for name, value, known in (
+            ("sampler_name", self.sampler_name, comfy.samplers.KSampler.SAMPLERS),
+            ("scheduler", self.scheduler, comfy.samplers.KSampler.SCHEDULERS),
+        ):
+            if value not in known:
+                raise ValueError(f"{name}: this ComfyUI has no {value!r}. Choose one of {', '.join(known)}.")
+
+
+def sample(model: ModelPatcher, settings: Settings, positive: list, negative: list, latent: dict) -> dict:
+    """Sample from `model` and return the LATENT dict, as core's KSampler and KSampler (Advanced) would.
+
+    latent: {"samples": (B, C, H, W) or (B, C, T, H, W), optional "noise_mask" and "batch_index", ...}. Raises ValueError.
+    """
+    settings.check()
+    samples = _channels(model, latent)
+    if settings.add_noise:
+        noise = comfy.sample.prepare_noise(samples, settings.seed, latent.get("batch_index"))
+    else:
+        noise = torch.zeros(samples.size(), dtype=samples.dtype, layout=samples.layout, device="cpu")
+    result = comfy.sample.sample(
+        model,
+        noise,
+        settings.steps,
+        settings.cfg,
+        settings.sampler_name,
+        settings.scheduler,
+        positive,
+        negative,
+        samples,
+        denoise=settings.denoise,
+        disable_noise=not settings.add_noise,
+        start_step=settings.start_step,
+        last_step=settings.last_step,
+        force_full_denoise=settings.force_full_denoise,
+        noise_mask=latent.get("noise_mask"),
+        callback=latent_preview.prepare_callback(model, settings.steps),
+        disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED,
+        seed=settings.seed,
+    )
+    dropped = ("downscale_ratio_spacial", "downscale_ratio_temporal")
+    return {**{key: value for key, value in latent.items() if key not in dropped}, "samples": result}
+
+
+def _channels(model: ModelPatcher, latent: dict) -> torch.Tensor:
+    """Give an empty latent the model's channels and size, with whatever hints this ComfyUI's function takes."""
+    fix = comfy.sample.fix_empty_latent_channels
+    hints = ("downscale_ratio_spacial", "downscale_ratio_temporal")
+    known = inspect.signature(fix).parameters
+    return fix(model, latent["samples"], **{name: latent.get(name) for name in hints if name in known})

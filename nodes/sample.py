@@ -1,0 +1,196 @@
+"""The realigning KSamplers.
+May import comfy, comfy_api and nodes/runtime.
+"""
+
+from __future__ import annotations
+
+import comfy.samplers
+from comfy.model_patcher import ModelPatcher
+from comfy_api.latest import io
+
+from .realign_model import ALIGNED_TOOLTIP, REFERENCE_TOOLTIP
+from .runtime.patch import realign
+from .runtime.sampling import Settings, sample
+from .schema import CATEGORY, check_evaluation, evaluation_input, lambda_input, schema
+
+_CATEGORY = f"{CATEGORY}/sampling"
+
+
+def _pair() -> list[io.Input]:
+    return [
+        io.Model.Input("reference", tooltip=REFERENCE_TOOLTIP),
+        io.Model.Input("aligned", tooltip=ALIGNED_TOOLTIP),
+        lambda_input(),
+    ]
+
+
+def _seed(name: str) -> io.Int.Input:
+    tooltip = (
+        "The random seed of the noise. The same seed gives the same noise at every lambda, so pictures can be compared."
+    )
+    return io.Int.Input(name, default=0, min=0, max=0xFFFFFFFFFFFFFFFF, control_after_generate=True, tooltip=tooltip)
+
+
+def _steps_to_latent() -> list[io.Input]:
+    """steps, cfg, sampler, scheduler, conditionings and latent: as KSampler has them, the lists read when the schema is built."""
+    sampler = comfy.samplers.KSampler
+    return [
+        io.Int.Input("steps", default=20, min=1, max=10000, tooltip="The number of denoising steps."),
+        io.Float.Input(
+            "cfg",
+            default=8.0,
+            min=0.0,
+            max=100.0,
+            step=0.1,
+            round=0.01,
+            tooltip="Classifier-free guidance, applied to the realigned model. The paper used 7.5 for SD1.5 and 5 for SDXL.",
+        ),
+        io.Combo.Input(
+            "sampler_name",
+            options=sampler.SAMPLERS,
+            tooltip="The sampling algorithm. Any works; the paper used euler_ancestral.",
+        ),
+        io.Combo.Input(
+            "scheduler", options=sampler.SCHEDULERS, tooltip="How the noise levels are spread over the steps."
+        ),
+        io.Conditioning.Input(
+            "positive", tooltip="What to include. Hooks, ControlNets, areas and masks act on both models."
+        ),
+        io.Conditioning.Input("negative", tooltip="What to leave out."),
+        io.Latent.Input(
+            "latent_image",
+            tooltip="The latent to denoise; an empty one for text to image. Inpainting masks are respected.",
+        ),
+    ]
+
+
+def _latent() -> list[io.Output]:
+    return [io.Latent.Output("latent", display_name="latent", tooltip="The denoised latent.")]
+
+
+class DeRaDiffKSampler(io.ComfyNode):
+    """KSampler over a realigned pair."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="DeRaDiffKSampler",
+            display_name="KSampler (DeRaDiff)",
+            category=_CATEGORY,
+            search_aliases=["deradiff sampler", "dpo sampler", "realign sampler"],
+            description="KSampler for a reference and its aligned model, with lambda as the strength of the alignment: the picture that a model "
+            "aligned at beta / lambda would have made.",
+            inputs=[
+                *_pair(),
+                _seed("seed"),
+                *_steps_to_latent(),
+                io.Float.Input(
+                    "denoise",
+                    default=1.0,
+                    min=0.0,
+                    max=1.0,
+                    step=0.01,
+                    tooltip="How much of the latent is denoised; below 1 it keeps its composition.",
+                ),
+                evaluation_input(),
+            ],
+            outputs=_latent(),
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        reference: ModelPatcher,
+        aligned: ModelPatcher,
+        seed: int,
+        steps: int,
+        cfg: float,
+        sampler_name: str,
+        scheduler: str,
+        positive: list,
+        negative: list,
+        latent_image: dict,
+        denoise: float,
+        evaluation: str,
+        **inputs: float,
+    ) -> io.NodeOutput:
+        check_evaluation(evaluation)
+        settings = Settings(seed, steps, cfg, sampler_name, scheduler, denoise)
+        return io.NodeOutput(
+            sample(realign(reference, aligned, inputs["lambda"]), settings, positive, negative, latent_image)
+        )
+
+
+class DeRaDiffKSamplerAdvanced(io.ComfyNode):
+    """KSampler (Advanced) over a realigned pair."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="DeRaDiffKSamplerAdvanced",
+            display_name="KSampler Advanced (DeRaDiff)",
+            category=_CATEGORY,
+            description="KSampler (Advanced) for a reference and its aligned model: chooses the steps to run, and whether noise is added and left.",
+            inputs=[
+                *_pair(),
+                io.Combo.Input(
+                    "add_noise",
+                    options=["enable", "disable"],
+                    tooltip="disable: the latent carries its noise already, as in a second half.",
+                ),
+                _seed("noise_seed"),
+                *_steps_to_latent(),
+                io.Int.Input(
+                    "start_at_step", default=0, min=0, max=10000, tooltip="The first step of the schedule to run."
+                ),
+                io.Int.Input(
+                    "end_at_step", default=10000, min=0, max=10000, tooltip="The step of the schedule to stop at."
+                ),
+                io.Combo.Input(
+                    "return_with_leftover_noise",
+                    options=["disable", "enable"],
+                    tooltip="enable: leave the noise of end_at_step in the latent, for another sampler to go on with.",
+                ),
+                evaluation_input(),
+            ],
+            outputs=_latent(),
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        reference: ModelPatcher,
+        aligned: ModelPatcher,
+        add_noise: str,
+        noise_seed: int,
+        steps: int,
+        cfg: float,
+        sampler_name: str,
+        scheduler: str,
+        positive: list,
+        negative: list,
+        latent_image: dict,
+        start_at_step: int,
+        end_at_step: int,
+        return_with_leftover_noise: str,
+        evaluation: str,
+        **inputs: float,
+    ) -> io.NodeOutput:
+        check_evaluation(evaluation)
+        settings = Settings(
+            noise_seed,
+            steps,
+            cfg,
+            sampler_name,
+            scheduler,
+            add_noise=add_noise != "disable",
+            start_step=start_at_step,
+            last_step=end_at_step,
+            force_full_denoise=return_with_leftover_noise != "enable",
+        )
+        return io.NodeOutput(
+            sample(realign(reference, aligned, inputs["lambda"]), settings, positive, negative, latent_image)
+        )
+
+
+NODES = [DeRaDiffKSampler, DeRaDiffKSamplerAdvanced]

@@ -1,0 +1,47 @@
+"""Small helpers for V3 schemas that must come out right on every supported ComfyUI.
+May import comfy_api.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+from comfy_api.latest import io
+
+CATEGORY = "DeRaDiff"
+
+
+def schema(**fields: object) -> io.Schema:
+    """io.Schema without the fields that this ComfyUI does not have yet (an unknown one would lose the whole pack)."""
+    known = {field.name for field in dataclasses.fields(io.Schema)}
+    return io.Schema(**{name: value for name, value in fields.items() if name in known})
+
+
+def lambda_input() -> io.Float.Input:
+    """The lambda widget of every realigning node."""
+    return io.Float.Input(
+        "lambda",
+        default=0.5,
+        min=0.0,
+        max=3.0,
+        step=0.01,
+        tooltip="How strongly the alignment acts: beta_trained / beta_target. 0 = the reference alone, 1 = the aligned model as it "
+        "was trained, 0.5 = as if it had been trained with twice the KL penalty. Above 1 it is less regularised than it was "
+        "trained: artefacts are common above 2. 0 and 1 cost one model per step, everything else two.",
+    )
+
+
+def evaluation_input() -> io.Combo.Input:
+    """How the two models are evaluated."""
+    return io.Combo.Input(
+        "evaluation",
+        options=["exact"],
+        default="exact",
+        tooltip="exact: both models are evaluated at every step (one at lambda 0 and 1). The result is the paper's closed form.",
+    )
+
+
+def check_evaluation(value: str) -> None:
+    """Combo values of API prompts are not validated by the server. Raises ValueError."""
+    if value != "exact":
+        raise ValueError(f"evaluation: expected 'exact', got {value!r}.")

@@ -1,0 +1,40 @@
+"""The real ComfyUI, in process and on the CPU, with the pack imported as ComfyUI imports it.
+Without COMFYUI_PATH nothing is skipped: collection fails.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def _start_comfyui() -> None:
+    path = os.environ.get("COMFYUI_PATH")
+    if not path or not (Path(path) / "comfy" / "model_patcher.py").exists():
+        raise RuntimeError("COMFYUI_PATH names no ComfyUI. Run the tests by `make test`, which sets one up.")
+    sys.path.insert(0, path)
+    import comfy.options
+
+    comfy.options.enable_args_parsing(False)
+    from comfy.cli_args import args
+
+    args.cpu = True
+
+
+def _import_pack() -> None:
+    """Import the checkout as the package `deradiff`, by its __init__.py, as custom nodes are."""
+    spec = importlib.util.spec_from_file_location(
+        "deradiff", ROOT / "__init__.py", submodule_search_locations=[str(ROOT)]
+    )
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["deradiff"] = module
+    spec.loader.exec_module(module)
+
+
+_start_comfyui()
+_import_pack()
