@@ -5,13 +5,14 @@ May import comfy_api.
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 from comfy_api.latest import io
 
 CATEGORY = "DeRaDiff"
 
 
-def schema(**fields: object) -> io.Schema:
+def schema(**fields: Any) -> io.Schema:
     """io.Schema without the fields that this ComfyUI does not have yet (an unknown one would lose the whole pack)."""
     known = {field.name for field in dataclasses.fields(io.Schema)}
     return io.Schema(**{name: value for name, value in fields.items() if name in known})

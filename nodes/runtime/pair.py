@@ -172,7 +172,7 @@ def _unload(model: ModelPatcher) -> None:
 def _rehomed(patcher: ModelPatcher, module: torch.nn.Module) -> ModelPatcher:
     """A clone of the patcher around another module, with nothing of the first module's loaded state."""
     if "model_override" in inspect.signature(patcher.clone).parameters:
-        clone = patcher.clone(model_override=(module, ({}, {}, {}, set())))
+        clone = patcher.clone(model_override=(module, ({}, {}, {}, set())))  # type: ignore[call-arg]
     else:
         clone = patcher.clone()
         clone.model = module

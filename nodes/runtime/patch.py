@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
+from typing import Any
 
+import torch
+from comfy.model_base import BaseModel
 from comfy.model_patcher import ModelPatcher
 from comfy.patcher_extension import WrapperExecutor, WrappersMP
-from comfy.samplers import CFGGuider
 
 from ..realign import mixture, strength
 from . import KEY, LOG, pair
@@ -56,9 +58,9 @@ def realign(reference: ModelPatcher, aligned: ModelPatcher, weight: float) -> Mo
     return model
 
 
-def _sample(executor: WrapperExecutor, *args: object, **kwargs: object) -> object:
+def _sample(executor: WrapperExecutor, *args: Any, **kwargs: Any) -> torch.Tensor:
     """OUTER_SAMPLE: open a run for this guider's MODEL, and close it whatever happens."""
-    guider: CFGGuider = executor.class_obj
+    guider: Any = executor.class_obj  # any CFGGuider
     model = guider.model_patcher
     realignment: Realignment = model.get_attachment(KEY)
     _warn_of_run(model, realignment)
@@ -73,7 +75,12 @@ def _sample(executor: WrapperExecutor, *args: object, **kwargs: object) -> objec
 
 
 def _predict(
-    executor: WrapperExecutor, model: object, conds: list, x: object, timestep: object, model_options: dict
+    executor: WrapperExecutor,
+    model: BaseModel,
+    conds: list,
+    x: torch.Tensor,
+    timestep: torch.Tensor,
+    model_options: dict,
 ) -> Branches:
     """CALC_COND_BATCH: the run's mixture, unless a guider of several models asks for another one's prediction."""
     run: Run | None = model_options.get(KEY)

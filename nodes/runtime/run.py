@@ -20,7 +20,6 @@ from . import LOG, pair, twin
 from .adapter import AdaptedLayer, Adapters
 
 Branches = list[torch.Tensor]  # one denoised latent per conditioning branch (cond, uncond, middle ...)
-Evaluate = Callable[[Sequence[list | None], torch.Tensor, torch.Tensor, dict], Branches]
 
 # Wrappers around a whole run or a whole guidance step belong to the realigned MODEL, and what they prepare for their
 # companions deeper down would be missing here.
@@ -45,20 +44,20 @@ class AlignedModel:
         self.options = create_model_options_clone(patcher.model_options)
         comfy.sampler_helpers.prepare_model_patcher(patcher, conds, self.options)
         comfy.samplers.cast_to_load_options(self.options, device=patcher.load_device, dtype=reference.model_dtype())
-        self.module = self._twin(reference) if self._shared else patcher.model
+        self.module: BaseModel = self._twin(reference) if self._shared else patcher.model
         drop_run_wrappers(self.options)
 
     def _twin(self, reference: ModelPatcher) -> BaseModel:
         self._layers = self.patcher.model.adapted(reference.model)
         changes = {**self._layers, **dict(pair.replaced_objects(reference, self.patcher))}
-        module = twin.twin(reference.model, changes)
+        module: BaseModel = twin.twin(reference.model, changes)
         _compile_anew(self.options, module)
         return module
 
     def __call__(
         self,
         reference: BaseModel,
-        conds: Sequence[list | None],
+        conds: list,
         x: torch.Tensor,
         timestep: torch.Tensor,
         model_options: dict,
@@ -69,9 +68,9 @@ class AlignedModel:
             self.module.latent_shapes = reference.latent_shapes
         if not self._shared:
             self._follow_hook_strengths(conds)
-        return comfy.samplers.calc_cond_batch(self.module, list(conds), x, timestep, self.options)
+        return comfy.samplers.calc_cond_batch(self.module, conds, x, timestep, self.options)
 
-    def _follow_hook_strengths(self, conds: Sequence[list | None]) -> None:
+    def _follow_hook_strengths(self, conds: list) -> None:
         """Core notices a scheduled hook's new strength once a step, for the model it evaluates first; that may not be this one."""
         groups = [
             cond["hooks"] for branch in conds if branch is not None for cond in branch if cond.get("hooks") is not None

@@ -11,24 +11,27 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from typing import Any, TypeVar, cast
 
 import torch
 
+Module = TypeVar("Module", bound=torch.nn.Module)
 
-def _shell(module: torch.nn.Module) -> torch.nn.Module:
+
+def _shell(module: Module) -> Module:
     """A new module object of the same class, with the same parameters and buffers and the same children."""
     shell = copy.copy(module)
     shell._modules = module._modules.copy()
     return shell
 
 
-def twin(root: torch.nn.Module, replaced: Mapping[str, object]) -> torch.nn.Module:
+def twin(root: Module, replaced: Mapping[str, object]) -> Module:
     """Return a tree like `root` in which each dotted path of `replaced` leads to the given object instead.
 
     Paths are applied in order. `root` and everything below it stay untouched.
     """
-    copied = {id(root): _shell(root)}
-    keep = [root]  # ids are only unique while the objects live
+    copied: dict[int, object] = {id(root): _shell(root)}
+    keep: list[object] = [root]  # ids are only unique while the objects live
 
     def own(parent: object, name: str) -> object:
         child = getattr(parent, name)
@@ -52,7 +55,7 @@ def twin(root: torch.nn.Module, replaced: Mapping[str, object]) -> torch.nn.Modu
         if compiled_from is not None:
             value = recompiled(value, getattr(place, last))
         setattr(place, last, value)
-    return copied[id(root)]
+    return cast(Module, copied[id(root)])
 
 
 def recompiled(compiled: object, module: torch.nn.Module) -> object:
@@ -60,32 +63,26 @@ def recompiled(compiled: object, module: torch.nn.Module) -> object:
     return type(compiled)(module, compiled.dynamo_ctx)  # type: ignore[attr-defined, call-arg]
 
 
-def independent(module: torch.nn.Module, device: torch.device) -> torch.nn.Module:
+def independent(module: Module, device: torch.device) -> Module:
     """A copy of `module` with weights of its own on `device`; everything that is no module or tensor is shared.
 
     `copy.deepcopy` would do on older ComfyUI; models of current ComfyUI refuse it.
     """
-    copied: dict[int, object] = {}
+    copied: dict[int, Any] = {}
 
-    def tensor(value: torch.Tensor | None) -> torch.Tensor | None:
-        if value is None:
-            return None
-        if id(value) not in copied:
+    def tensor(value: torch.Tensor | None) -> Any:
+        if value is not None and id(value) not in copied:
             fresh = value.detach().to(device, copy=True)
-            copied[id(value)] = (
-                torch.nn.Parameter(fresh, requires_grad=False) if isinstance(value, torch.nn.Parameter) else fresh
-            )
-        return copied[id(value)]  # type: ignore[return-value]
+            parameter = isinstance(value, torch.nn.Parameter)
+            copied[id(value)] = torch.nn.Parameter(fresh, requires_grad=False) if parameter else fresh
+        return copied.get(id(value))
 
-    def whole(original: torch.nn.Module | None) -> torch.nn.Module | None:
-        if original is None:
-            return None
-        if id(original) not in copied:
-            fresh = copy.copy(original)
-            copied[id(original)] = fresh
+    def whole(original: torch.nn.Module | None) -> Any:
+        if original is not None and id(original) not in copied:
+            fresh = copied[id(original)] = copy.copy(original)
             fresh._parameters = {name: tensor(value) for name, value in original._parameters.items()}
             fresh._buffers = {name: tensor(value) for name, value in original._buffers.items()}
             fresh._modules = {name: whole(child) for name, child in original._modules.items()}
-        return copied[id(original)]  # type: ignore[return-value]
+        return copied.get(id(original))
 
-    return whole(module)  # type: ignore[return-value]
+    return whole(module)
