@@ -39,10 +39,23 @@ def _randomise(
     return weights
 
 
+SMALLEST: dict[str, object] = {
+    "num_res_blocks": [1],
+    "channel_mult": [1],
+    "transformer_depth": [1],
+    "transformer_depth_middle": -2,
+    "transformer_depth_output": [0, 0],
+}
+
+
 def unet(
-    kind: str, seed: int, base: dict[str, torch.Tensor] | None = None, spread: float = 0.1
+    kind: str,
+    seed: int,
+    base: dict[str, torch.Tensor] | None = None,
+    spread: float = 0.1,
+    sizes: dict[str, object] = SMALLEST,
 ) -> dict[str, torch.Tensor]:
-    """State dict of an SD1.5- or SDXL-class UNet, the smallest that core detects with attention in it."""
+    """State dict of an SD1.5- or SDXL-class UNet; by default the smallest that core detects with attention in it."""
     import comfy.ops
     from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
 
@@ -51,11 +64,7 @@ def unet(
         in_channels=4,
         out_channels=4,
         model_channels=320,
-        num_res_blocks=[1],
-        channel_mult=[1],
-        transformer_depth=[1],
-        transformer_depth_middle=-2,
-        transformer_depth_output=[0, 0],
+        **{key: list(value) if isinstance(value, list) else value for key, value in sizes.items()},
         use_spatial_transformer=True,
         legacy=False,
         num_heads=8 if kind == "sd15" else -1,

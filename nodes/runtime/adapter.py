@@ -7,7 +7,7 @@ Hu et al., LoRA (arXiv 2106.09685), equation 3.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -152,7 +152,7 @@ class AdaptedLayer(torch.nn.Module):
     def __init__(self, layer: torch.nn.Module, branches: Sequence[LoraBranch]) -> None:
         super().__init__()
         self.layer = layer
-        self.branches = torch.nn.ModuleList(branches)
+        self.branches: Iterable[LoraBranch] = torch.nn.ModuleList(branches)  # type: ignore[assignment]
         self.channels = 1 if branches[0].convolve else -1  # dim of x and of the output
         self.reached = False
 

@@ -1,0 +1,56 @@
+"""Turn the shipped weights into the files a person would have: one checkpoint and one LoRA.
+May import torch, safetensors and demo/training. The untrained text encoder is generated here, from a frozen stream.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import sys
+from pathlib import Path
+
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+
+TRAINING = Path(__file__).resolve().parent / "training"
+WEIGHTS = Path(__file__).resolve().parent / "weights"
+CHECKPOINT = "deradiff_demo.safetensors"
+LORA = "deradiff_demo_dpo.safetensors"
+
+
+def _digest() -> str:
+    parts = [WEIGHTS / "reference.safetensors", WEIGHTS / "autoencoder.safetensors", TRAINING / "networks.py"]
+    return hashlib.sha256(b"".join(part.read_bytes() for part in parts)).hexdigest()
+
+
+def _up_to_date(path: Path) -> bool:
+    if not path.exists():
+        return False
+    with safe_open(path, framework="pt") as file:
+        return (file.metadata() or {}).get("digest") == _digest()
+
+
+def assemble(models: Path) -> None:
+    """Write checkpoints/deradiff_demo.safetensors and loras/deradiff_demo_dpo.safetensors below ComfyUI's `models` folder.
+
+    The checkpoint (about 290 MB, most of it the text encoder) is only written where it is missing or stale.
+    """
+    sys.path.insert(0, str(TRAINING))
+    import fp8
+    import networks
+
+    checkpoint = models / "checkpoints" / CHECKPOINT
+    checkpoint.parent.mkdir(parents=True, exist_ok=True)
+    if not _up_to_date(checkpoint):
+        weights = {
+            f"model.diffusion_model.{name}": value
+            for name, value in fp8.load(WEIGHTS / "reference.safetensors").items()
+        }
+        weights |= {
+            f"first_stage_model.{name}": value for name, value in load_file(WEIGHTS / "autoencoder.safetensors").items()
+        }
+        weights |= networks.text_encoder()
+        save_file(weights, checkpoint, metadata={"digest": _digest()})
+    loras = models / "loras"
+    loras.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(WEIGHTS / "aligned_lora.safetensors", loras / LORA)
