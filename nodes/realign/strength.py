@@ -14,7 +14,10 @@ BEYOND_TRAINING = "lambda %s: less regularised than the aligned model was traine
 def _number(value: object, name: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f"{name} must be a number, got {value!r}.")
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:  # an integer beyond the range of floats
+        return math.inf if value > 0 else -math.inf
 
 
 def checked_lambda(value: object, name: str = "lambda") -> float:
@@ -43,8 +46,8 @@ def _checked_beta(value: object, name: str) -> float:
 
 
 def lambda_from_beta(trained: float, target: float) -> float:
-    """lambda = beta_trained / beta_target. Raises ValueError unless both betas are finite and above 0."""
-    return _checked_beta(trained, "trained_beta") / _checked_beta(target, "target_beta")
+    """lambda = beta_trained / beta_target. Raises ValueError unless both betas and their ratio are finite, the betas above 0."""
+    return checked_lambda(_checked_beta(trained, "trained_beta") / _checked_beta(target, "target_beta"))
 
 
 def beta_from_lambda(strength: float, trained: float) -> float:
