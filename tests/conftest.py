@@ -9,6 +9,7 @@ import os
 import sys
 from pathlib import Path
 
+pytest_plugins = ["fixtures_engine"]
 ROOT = Path(__file__).resolve().parent.parent
 
 
