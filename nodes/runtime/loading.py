@@ -4,7 +4,8 @@ May import comfy, torch and safetensors.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import pickle
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,35 +15,63 @@ import safetensors
 import torch
 from comfy.model_patcher import ModelPatcher
 
-from . import LOG, adapter
+from . import LOG, adapter, pair
 
 CHECKPOINT_PREFIX = "model.diffusion_model."
 WEIGHT_DTYPES = ("default", "fp8_e4m3fn", "fp8_e4m3fn_fast", "fp8_e5m2")
 
-_UNREADABLE = (safetensors.SafetensorError, EOFError, OSError, ValueError, KeyError)
+_UNREADABLE = (safetensors.SafetensorError, pickle.UnpicklingError, EOFError, OSError, ValueError, KeyError)
+_DAMAGED_ARCHIVE = "PytorchStreamReader"  # torch.load says so in a RuntimeError
+_UNKNOWN_MODEL = "Could not detect model type"  # and so does core
+_MARKS = {
+    "lora": "a LoRA",
+    "text_model.": "a text encoder",
+    "encoder.block.": "a text encoder",
+    "decoder.": "a VAE",
+}
 
 
 @contextmanager
 def _said_of(socket: str, path: str, expected: str) -> Iterator[None]:
     """Turn what core raises about a file into one ValueError in the user's words."""
-    name = Path(path).name
     try:
         yield
     except _UNREADABLE as error:
-        raise ValueError(
-            f"{socket}: {name} cannot be read, it is empty, incomplete or no {expected} ({error}). Download it again, or choose another file."
-        ) from error
+        raise _unreadable(expected, socket, path, error) from error
     except RuntimeError as error:
-        if "Could not detect model type" not in str(error):
-            raise
-        raise _not_a(expected, socket, name) from error
+        if _DAMAGED_ARCHIVE in str(error):
+            raise _unreadable(expected, socket, path, error) from error
+        if _UNKNOWN_MODEL in str(error):
+            raise _not_a(expected, socket, path) from error
+        raise
 
 
-def _not_a(expected: str, socket: str, name: str) -> ValueError:
+def _unreadable(expected: str, socket: str, path: str, error: Exception) -> ValueError:
+    reason = str(error).partition("\n")[0]
     return ValueError(
-        f"{socket}: expected a {expected}, but {name} holds none that ComfyUI knows (is it a text encoder, a VAE or a LoRA?). "
-        "Choose a checkpoint or a diffusion model."
+        f"{socket}: expected a {expected}, but {Path(path).name} cannot be read, it is empty, incomplete or damaged ({reason}). "
+        "Download it again, or choose another file."
     )
+
+
+def _not_a(expected: str, socket: str, path: str) -> ValueError:
+    return ValueError(
+        f"{socket}: expected a {expected}, but {Path(path).name} holds {_looks_like(path)}. "
+        f"Choose a {expected} that this ComfyUI can load."
+    )
+
+
+def _looks_like(path: str) -> str:
+    """What a file that is no model seems to hold, by the names of its tensors."""
+    names = []
+    if _is_safetensors(path):
+        with safetensors.safe_open(path, framework="pt", device="cpu") as file:
+            names = list(file.keys())
+    return next((what for mark, what in _MARKS.items() if any(mark in name for name in names)), "something else")
+
+
+def _is_safetensors(path: str) -> bool:
+    return Path(path).suffix.lower() in (".safetensors", ".sft")
 
 
 def load_checkpoint(path: str, embeddings: list[str]) -> tuple[ModelPatcher, object, object]:
@@ -52,7 +81,7 @@ def load_checkpoint(path: str, embeddings: list[str]) -> tuple[ModelPatcher, obj
             path, output_vae=True, output_clip=True, embedding_directory=embeddings
         )
     if model is None:
-        raise _not_a("checkpoint", "reference", Path(path).name)
+        raise _not_a("checkpoint", "reference", path)
     return model, clip, vae
 
 
@@ -63,37 +92,37 @@ def load_diffusion(path: str, socket: str, weight_dtype: str = "default") -> Mod
     """
     options = _dtype_options(weight_dtype)
     with _said_of(socket, path, "diffusion model"):
-        weights = _checkpoint_part(path)
-        if weights is None:
-            model = comfy.sd.load_diffusion_model(path, model_options=options)
+        weights, metadata = _checkpoint_part(path)
+        if weights:
+            loaded = comfy.sd.load_state_dict_guess_config(
+                weights, output_vae=False, output_clip=False, model_options=options, metadata=metadata
+            )
+            model = loaded[0] if loaded else None
         else:
-            model = comfy.sd.load_state_dict_guess_config(
-                weights, output_vae=False, output_clip=False, model_options=options
-            )[0]
+            model = comfy.sd.load_diffusion_model(path, model_options=options)
     if model is None:
-        raise _not_a("diffusion model", socket, Path(path).name)
+        raise _not_a("diffusion model", socket, path)
     return model
 
 
-def _checkpoint_part(path: str) -> dict[str, torch.Tensor] | None:
-    """The diffusion model's tensors of a full checkpoint and its top-level flags (v_pred ...); None if the file is no checkpoint.
+def _checkpoint_part(path: str) -> tuple[dict[str, torch.Tensor], dict[str, str] | None]:
+    """The diffusion model's tensors of a full checkpoint with its top-level flags (v_pred ...), and the file's metadata.
 
-    Text encoder and VAE stay on disk. Pickled checkpoints cannot be read in part: they go through core's loader.
+    No tensors if the file is no checkpoint. Text encoder and VAE stay on disk. Pickled checkpoints cannot be read in part:
+    they go through core's loader.
     """
-    if Path(path).suffix.lower() not in (".safetensors", ".sft"):
+    if not _is_safetensors(path):
         weights = comfy.utils.load_torch_file(path, safe_load=True)
-        names = weights.keys()
-        read = weights.__getitem__
-        return _part(names, read)
+        return {name: weights[name] for name in _diffusion_names(weights)}, None
     with safetensors.safe_open(path, framework="pt", device="cpu") as file:
-        return _part(file.keys(), file.get_tensor)
+        return {name: file.get_tensor(name) for name in _diffusion_names(file.keys())}, file.metadata()
 
 
-def _part(names, read):  # noqa: ANN001, ANN202
+def _diffusion_names(names: Iterable[str]) -> list[str]:
+    """Of a checkpoint's tensor names, those of the diffusion model and the flags; none if it holds no diffusion model."""
+    names = list(names)
     chosen = [name for name in names if name.startswith(CHECKPOINT_PREFIX)]
-    if not chosen:
-        return None
-    return {name: read(name) for name in [*chosen, *(name for name in names if "." not in name)]}
+    return [*chosen, *(name for name in names if "." not in name)] if chosen else []
 
 
 def _dtype_options(weight_dtype: str) -> dict[str, object]:
@@ -117,7 +146,8 @@ def load_lora(model: ModelPatcher, path: str, strength: float) -> ModelPatcher:
     added = {key: patches for key, patches in added.items() if patches}
     if not added:
         raise ValueError(
-            f"lora: no key of {Path(path).name} matches the model. Choose a LoRA that was trained on this kind of model."
+            f"lora: expected a LoRA for {pair.family(model)}, but no key of {Path(path).name} matches the model. "
+            "Choose a LoRA that was trained on this kind of model."
         )
     _check_sizes(model, added, Path(path).name)
     if strength == 0:

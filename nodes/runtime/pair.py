@@ -59,9 +59,14 @@ def check_pair(reference: ModelPatcher, aligned: ModelPatcher) -> None:
     differing = [name for name in ours if ours[name] != theirs[name]]
     if differing:
         details = ", ".join(f"{name} {ours[name]} and {theirs[name]}" for name in differing)
+        ours_is, theirs_is = family(reference), family(aligned)
+        said = (
+            f"but the aligned model is {theirs_is}"
+            if ours_is != theirs_is
+            else "and so is the aligned model, but they differ"
+        )
         raise ValueError(
-            f"The reference is {family(reference)} but the aligned model is {family(aligned)} ({details}). "
-            "Load an aligned model that was fine-tuned from the reference."
+            f"The reference is {ours_is} {said} ({details}). Load an aligned model that was fine-tuned from the reference."
         )
     if _same_model(reference, aligned):
         LOG.warning(
