@@ -163,10 +163,26 @@ def _adapters_only(aligned: ModelPatcher, adapters: adapter.Adapters) -> ModelPa
 def _copy(aligned: ModelPatcher) -> ModelPatcher:
     """A clone of `aligned` around a module of its own. Made once per MODEL object, however often it is realigned."""
     if aligned not in _copies:
-        _unload(aligned)  # the copy must start from unpatched weights
-        module = twin.independent(aligned.model, aligned.offload_device)
-        _copies[aligned] = _rehomed(aligned, module)
+        if is_dynamic(aligned):  # its weights are views of the file: core reads the file again
+            _copies[aligned] = aligned.clone(force_deepcopy=True)  # type: ignore[call-arg]
+        else:
+            _unload(aligned)  # the copy must start from unpatched weights
+            _copies[aligned] = _rehomed(aligned, twin.independent(aligned.model, aligned.offload_device))
+        _copies[aligned].parent = None  # a way back to the key would keep both alive for ever
     return _copies[aligned].clone()
+
+
+def is_dynamic(model: ModelPatcher) -> bool:
+    """Whether current ComfyUI streams this model's weights on demand, which excludes hooks on weights."""
+    return hasattr(model, "is_dynamic") and model.is_dynamic()
+
+
+def hookable(companions: Sequence[ModelPatcher]) -> list[ModelPatcher]:
+    """The companions as core prepares a model for conditioning that carries hooks: none of them dynamic."""
+    return [
+        other.get_non_dynamic_delegate() if is_dynamic(other) else other  # type: ignore[attr-defined]
+        for other in companions
+    ]
 
 
 def _unload(model: ModelPatcher) -> None:
@@ -183,7 +199,6 @@ def _rehomed(patcher: ModelPatcher, module: torch.nn.Module) -> ModelPatcher:
         clone.model = module
         clone.backup, clone.object_patches_backup, clone.pinned = {}, {}, set()
     clone.hook_backup, clone.cached_hook_patches, clone.current_hooks = {}, {}, None
-    clone.parent = None
     return clone
 
 
