@@ -9,12 +9,12 @@ import networks
 import session
 import torch
 
-BATCH = 48
+BATCH = 32
 PICTURES = 14_400
 
 
 def main() -> None:
-    options = session.arguments(__doc__, steps=5000)
+    options = session.arguments(__doc__, steps=4000)
     session.use_comfyui()
     latents, captions = data.reference_set(options.work, PICTURES, options.seed)
     contexts = data.contexts(options.work)

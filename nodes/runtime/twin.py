@@ -30,32 +30,33 @@ def twin(root: Module, replaced: Mapping[str, object]) -> Module:
 
     Paths are applied in order. `root` and everything below it stay untouched.
     """
-    copied: dict[int, object] = {id(root): _shell(root)}
-    keep: list[object] = [root]  # ids are only unique while the objects live
+    shells: dict[int, object] = {}  # by the id of what each was made of
+    originals: list[object] = []  # ids are only unique while the objects live
+    ours: set[int] = set()
 
-    def own(parent: object, name: str) -> object:
-        child = getattr(parent, name)
-        if id(child) in copied:
-            shell = copied[id(child)]
-        elif any(child is shell for shell in copied.values()):
-            return child
-        else:
-            shell = _shell(child) if isinstance(child, torch.nn.Module) else copy.copy(child)
-            copied[id(child)] = shell
-            keep.append(child)
-        setattr(parent, name, shell)
-        return shell
+    def shell_of(original: object) -> object:
+        if id(original) not in shells:
+            shell = _shell(original) if isinstance(original, torch.nn.Module) else copy.copy(original)
+            shells[id(original)] = shell
+            originals.append(original)
+            ours.add(id(shell))
+        return shells[id(original)]
 
+    top = shell_of(root)
     for path, value in replaced.items():
         *way, last = path.split(".")
-        place: object = copied[id(root)]
+        place = top
         for name in way:
-            place = own(place, name)
+            child = getattr(place, name)
+            if id(child) not in ours:
+                child = shell_of(child)
+                setattr(place, name, child)
+            place = child
         compiled_from = getattr(value, "_orig_mod", None)
         if compiled_from is not None:
             value = recompiled(value, getattr(place, last))
         setattr(place, last, value)
-    return cast(Module, copied[id(root)])
+    return cast(Module, top)
 
 
 def recompiled(compiled: object, module: torch.nn.Module) -> object:
