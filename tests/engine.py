@@ -4,6 +4,7 @@ May import comfy, core's nodes module, the pack and the stand-in models.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -187,9 +188,18 @@ def _nest(
     sigmas: torch.Tensor,
 ) -> torch.Tensor:
     guider = comfy.samplers.CFGGuider(models[0])
-    guider.set_conds(task.positive, task.negative)
+    memo: dict = {}
+    guider.set_conds(*(_with_own_hooks(cond, memo) for cond in (task.positive, task.negative)))
     sampler = _Nested(models[1:], loop, task, (noise, latent, sigmas))
     return guider.sample(noise, latent, sampler, sigmas, seed=task.seed)
+
+
+def _with_own_hooks(conditioning: list, memo: dict) -> list:
+    """The conditioning with copies of its hooks: scheduled hooks remember the step, each model needs its own."""
+    return [
+        [embedding, {key: copy.deepcopy(value, memo) if key == "hooks" else value for key, value in extra.items()}]
+        for embedding, extra in conditioning
+    ]
 
 
 SIZES = {"sd15": (4, 768, None), "sdxl": (4, 2048, 1280), "sd3": (16, 4096, 2048), "wan": (16, 4096, None)}
