@@ -1,0 +1,124 @@
+// Runs inside ComfyUI's page: builds one workflow from its plan with the real front end and returns it as JSON text.
+// plan: {id, text, version, stacks: [[[title, [[node, ...], ...]], ...], ...]}, as in workflow_plans.py.
+async (plan) => {
+  const GAP_X = 50, GAP_Y = 60, TITLE = 30, HEAD = 80, PAD = 20, NOTE = 460;
+  const { app, LiteGraph } = window;
+  const graph = app.graph;
+  graph.clear();
+  app.canvas.deselectAll();
+
+  const create = (kind, title, size, position) => {
+    const node = LiteGraph.createNode(kind);
+    if (!node) throw new Error(`The front end has no node ${kind}.`);
+    node.pos = position;
+    if (title) node.title = title;
+    graph.add(node);
+    const least = node.computeSize();
+    node.setSize([Math.max(size[0], least[0]), Math.max(size[1], least[1])]);
+    return node;
+  };
+
+  const setValues = (node, values) => {
+    for (const widget of node.widgets ?? []) {
+      if (widget.name === "control_after_generate") widget.value = "fixed"; // so that lambdas can be compared
+      if (!(widget.name in values)) continue;
+      widget.value = values[widget.name];
+      delete values[widget.name];
+    }
+    const unknown = Object.keys(values);
+    if (unknown.length) throw new Error(`${node.type} has no widget ${unknown.join(", ")}.`);
+  };
+
+  const setProperties = (node, files) => {
+    const ours = node.type.startsWith("DeRaDiff");
+    if (ours) Object.assign(node.properties, { cnr_id: "deradiff", ver: plan.version });
+    else if (node.type !== "MarkdownNote") node.properties.cnr_id = "comfy-core";
+    if (files.length) node.properties.models = files;
+  };
+
+  // The note is as high as its text, which the page lays out a little later.
+  const note = create("MarkdownNote", "About this workflow", [NOTE, 100], [0, TITLE]);
+  note.widgets[0].value = plan.text;
+  let height = -1, seen = 0;
+  while (seen < 4) {
+    app.canvas.setDirty(true, true);
+    await new Promise((resolve) => setTimeout(resolve, 250));
+    const now = note.widgets[0].element.querySelector(".ProseMirror, .tiptap").scrollHeight;
+    seen = now === height ? seen + 1 : 0;
+    height = now;
+  }
+  note.setSize([NOTE, height + 50]);
+
+  const made = {};
+  const column = (nodes, x, top) => {
+    let y = top, width = 0;
+    for (const description of nodes) {
+      const node = create(description.kind, description.title, description.size, [x, y]);
+      setValues(node, description.values);
+      setProperties(node, description.files);
+      made[description.name] = { node, inputs: description.inputs };
+      y += node.size[1] + GAP_Y;
+      width = Math.max(width, node.size[0]);
+    }
+    for (const { name } of nodes) made[name].node.setSize([width, made[name].node.size[1]]);
+    return [x + width, y - GAP_Y];
+  };
+  const group = (title, columns, left, top) => {
+    let x = left + PAD, right = 0, bottom = 0;
+    for (const nodes of columns) {
+      const [end, low] = column(nodes, x, top + HEAD);
+      [right, bottom, x] = [end, Math.max(bottom, low), end + GAP_X];
+    }
+    const frame = new LiteGraph.LGraphGroup(title);
+    frame.pos = [left, top];
+    frame.size = [right + PAD - left, bottom + PAD - top];
+    graph.add(frame);
+    return [right + PAD, bottom + PAD];
+  };
+  let x = 0, y = TITLE + note.size[1] + GAP_X;
+  for (const groups of plan.stacks) {
+    let width = 0;
+    for (const [title, columns] of groups) {
+      const [right, bottom] = group(title, columns, x, y);
+      width = Math.max(width, right - x);
+      y = bottom + GAP_X;
+    }
+    x += width + GAP_X;
+    y = 0;
+  }
+
+  for (const { node, inputs } of Object.values(made)) {
+    for (const [socket, source] of Object.entries(inputs)) {
+      const [name, output] = source.split(".");
+      const from = made[name].node;
+      const out = from.outputs.findIndex((slot) => slot.name === output);
+      const into = node.inputs.findIndex((slot) => slot.name === socket);
+      if (out < 0 || into < 0) throw new Error(`No link ${source} -> ${node.type}.${socket}.`);
+      from.connect(out, node, into);
+    }
+  }
+
+  // Centred in the window, so that the workflow opens in full.
+  const box = [0, Infinity, 0, 0];
+  for (const item of [...graph._nodes, ...graph._groups]) {
+    box[1] = Math.min(box[1], item.pos[1] - (item.comfyClass ? TITLE : 0));
+    box[2] = Math.max(box[2], item.pos[0] + item.size[0]);
+    box[3] = Math.max(box[3], item.pos[1] + item.size[1]);
+  }
+  const MENU = 100; // pixels at the top of the window
+  const room = [window.innerWidth, window.innerHeight - MENU];
+  const scale = Math.min(1, (0.94 * room[0]) / box[2], (0.9 * room[1]) / (box[3] - box[1]));
+  app.canvas.ds.scale = scale;
+  app.canvas.ds.offset = [
+    (room[0] / scale - box[2]) / 2,
+    (MENU + (room[1] - (box[3] - box[1]) * scale) / 2) / scale - box[1],
+  ];
+  app.canvas.setDirty(true, true);
+
+  graph.id = plan.id;
+  const saved = graph.serialize({ sortNodes: true });
+  const { output } = await app.graphToPrompt();
+  const corner = [0, box[1], box[2], box[3]];
+  const screen = corner.map((value, i) => (value + app.canvas.ds.offset[i % 2]) * scale);
+  return JSON.stringify({ workflow: saved, prompt: output, screen });
+}

@@ -1,0 +1,63 @@
+"""The public model files that the shipped workflows load.
+Standard library only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+HUB = "https://huggingface.co"
+
+
+@dataclass(frozen=True)
+class File:
+    """A public model file: its name, where it comes from, and the folder below models/ it belongs in."""
+
+    name: str
+    url: str
+    directory: str
+
+    @property
+    def line(self) -> str:
+        return f"- [{self.name}]({self.url}) in `models/{self.directory}`"
+
+
+SD15 = File(
+    "v1-5-pruned-emaonly-fp16.safetensors",
+    f"{HUB}/Comfy-Org/stable-diffusion-v1-5-archive/resolve/main/v1-5-pruned-emaonly-fp16.safetensors",
+    "checkpoints",
+)
+SDXL = File(
+    "sd_xl_base_1.0.safetensors",
+    f"{HUB}/stabilityai/stable-diffusion-xl-base-1.0/resolve/main/sd_xl_base_1.0.safetensors",
+    "checkpoints",
+)
+SD15_UNET = File(
+    "sd1.5-unet-fp16.safetensors",
+    f"{HUB}/stable-diffusion-v1-5/stable-diffusion-v1-5/resolve/main/unet/diffusion_pytorch_model.fp16.safetensors",
+    "diffusion_models",
+)
+DPO = File(
+    "dpo-sd1.5-text2image-v1.safetensors",
+    f"{HUB}/mhdang/dpo-sd1.5-text2image-v1/resolve/main/unet/diffusion_pytorch_model.safetensors",
+    "diffusion_models",
+)
+DPO_LORA = File(
+    "pytorch_lora_weights-sdxl-comfyui.safetensors",
+    f"{HUB}/radames/sdxl-DPO-LoRA/resolve/main/pytorch_lora_weights-sdxl-comfyui.safetensors",
+    "loras",
+)
+SPO_LORA = File(
+    "spo-sd-v1-5_4k-p_10ep_lora_webui.safetensors",
+    f"{HUB}/SPO-Diffusion-Models/SPO-SD-v1-5_4k-p_10ep_LoRA/resolve/main/spo-sd-v1-5_4k-p_10ep_lora_webui.safetensors",
+    "loras",
+)
+CLIP_L = File(
+    "clip_l.safetensors",
+    f"{HUB}/comfyanonymous/flux_text_encoders/resolve/main/clip_l.safetensors",
+    "text_encoders",
+)
+VAE = File(
+    "vae-ft-mse-840000-ema-pruned.safetensors",
+    f"{HUB}/stabilityai/sd-vae-ft-mse-original/resolve/main/vae-ft-mse-840000-ema-pruned.safetensors",
+    "vae",
+)

@@ -1,0 +1,320 @@
+"""What each shipped workflow holds: its nodes and where they stand, their values and links, the files they load, and its note.
+Standard library only; demo/export_workflows.py turns these into workflows/*.json."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from workflow_files import CLIP_L, DPO, DPO_LORA, SD15, SD15_UNET, SDXL, SPO_LORA, VAE, File
+
+
+@dataclass(frozen=True)
+class Node:
+    """values: widget -> value. inputs: socket -> "node.output". size: (width, height) in pixels, 0 = as it comes."""
+
+    name: str
+    kind: str
+    title: str = ""
+    values: dict[str, object] = field(default_factory=dict)
+    inputs: dict[str, str] = field(default_factory=dict)
+    files: tuple[File, ...] = ()
+    size: tuple[int, int] = (300, 0)
+
+
+Column = tuple[Node, ...]  # from top to bottom
+Group = tuple[str, tuple[Column, ...]]  # a title, and columns from left to right
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A workflow: the text of its note, and from left to right its stacks of groups. The note stands above the first."""
+
+    note: str
+    stacks: tuple[tuple[Group, ...], ...]
+
+    def nodes(self) -> list[Node]:
+        return [node for stack in self.stacks for _, columns in stack for column in columns for node in column]
+
+    def text(self) -> str:
+        """The note, with the files to download at its end."""
+        files = dict.fromkeys(file for node in self.nodes() for file in node.files)
+        return self.note + ("\n\n**Files**\n\n" + "\n".join(file.line for file in files) if files else "")
+
+
+_WIDE, _NARROW = (420, 0), (270, 0)
+_PAINTING = "a watercolour painting of a lighthouse on a cliff at dawn, calm sea, soft light"
+_UNWANTED = "blurry, low quality, text"
+
+
+def _pair() -> Node:
+    values = {"reference": SD15.name, "aligned": DPO.name}
+    return Node("pair", "DeRaDiffLoadCheckpointPair", values=values, files=(SD15, DPO), size=_WIDE)
+
+
+def _checkpoint(file: File | None, name: str) -> Node:
+    files = (file,) if file else ()
+    title = "Load the reference checkpoint"
+    return Node("checkpoint", "CheckpointLoaderSimple", title, {"ckpt_name": name}, files=files, size=_WIDE)
+
+
+def _prompts(positive: str, negative: str, clip: str) -> tuple[Node, ...]:
+    def prompt(name: str, title: str, text: str) -> Node:
+        return Node(name, "CLIPTextEncode", title, {"text": text}, {"clip": clip}, size=(360, 150))
+
+    return prompt("positive", "Positive prompt", positive), prompt("negative", "Negative prompt", negative)
+
+
+def _empty(width: int, height: int, batch: int = 1) -> Node:
+    values = {"width": width, "height": height, "batch_size": batch}
+    return Node("latent", "EmptyLatentImage", values=values, size=(360, 0))
+
+
+def _stack(title: str, *columns: Column) -> tuple[Group]:
+    return ((title, columns),)
+
+
+def _picture(title: str, samples: str, vae: str, prefix: str) -> tuple[Group]:
+    decode = Node("decode", "VAEDecode", inputs={"samples": samples, "vae": vae}, size=(180, 0))
+    save = Node("save", "SaveImage", "", {"filename_prefix": prefix}, {"images": "decode.IMAGE"}, size=(340, 400))
+    return _stack(title, (decode,), (save,))
+
+
+def _settings(seed: int, steps: int, cfg: float, sampler: str = "euler_ancestral") -> dict[str, object]:
+    return {"seed": seed, "steps": steps, "cfg": cfg, "sampler_name": sampler, "scheduler": "normal"}
+
+
+def _sockets(reference: str, aligned: str, latent: str = "latent.LATENT") -> dict[str, str]:
+    conditions = {"positive": "positive.CONDITIONING", "negative": "negative.CONDITIONING"}
+    return {"reference": reference, "aligned": aligned, **conditions, "latent_image": latent}
+
+
+def _sd15_dpo() -> Plan:
+    values = {**_settings(42, 50, 7.5), "lambda": 0.5}
+    sampler = Node("sampler", "DeRaDiffKSampler", values=values, inputs=_sockets("pair.reference", "pair.aligned"))
+    note = (
+        "### How strongly should the alignment act?\n\n"
+        "The pair is Stable Diffusion 1.5 (the **reference**) and the same model after Diffusion-DPO (the **aligned** "
+        "model). At every step the sampler mixes their predictions:\n\n"
+        "`(1 - lambda) * reference + lambda * aligned`\n\n"
+        "- **lambda = 0** is the reference alone, **1** the aligned model as it was trained.\n"
+        "- **0.5** stands for a model trained with twice the KL penalty.\n"
+        "- Keep the seed and move lambda to compare. Above 1 is allowed; artefacts are common above 2."
+    )
+    return Plan(
+        note,
+        (
+            _stack("1  The pair", (_pair(),)),
+            _stack("2  The prompt", (*_prompts(_PAINTING, _UNWANTED, "pair.clip"), _empty(512, 512))),
+            _stack("3  Sample at lambda", (sampler,)),
+            _picture("4  The picture", "sampler.latent", "pair.vae", "deradiff_sd15_dpo"),
+        ),
+    )
+
+
+def _sdxl_dpo_lora() -> Plan:
+    pair = Node(
+        "pair",
+        "DeRaDiffLoadLoraPair",
+        values={"lora": DPO_LORA.name, "strength": 1.0},
+        inputs={"model": "checkpoint.MODEL"},
+        files=(DPO_LORA,),
+        size=_WIDE,
+    )
+    values = {**_settings(42, 50, 5.0), "lambda": 0.5}
+    sampler = Node("sampler", "DeRaDiffKSampler", values=values, inputs=_sockets("pair.reference", "pair.aligned"))
+    note = (
+        "### A DPO LoRA as the aligned model\n\n"
+        "The aligned model is SDXL with a DPO LoRA. Both models run over **one copy of the weights**: the memory of one "
+        "SDXL, not of two.\n\n"
+        "Leave the LoRA's strength at 1, where it is the aligned model, and choose the strength of the alignment with "
+        "**lambda**. A style LoRA for both models goes between the checkpoint and this pair."
+    )
+    return Plan(
+        note,
+        (
+            _stack("1  The pair", (_checkpoint(SDXL, SDXL.name), pair)),
+            _stack("2  The prompt", (*_prompts(_PAINTING, _UNWANTED, "checkpoint.CLIP"), _empty(1024, 1024))),
+            _stack("3  Sample at lambda", (sampler,)),
+            _picture("4  The picture", "sampler.latent", "checkpoint.VAE", "deradiff_sdxl_dpo_lora"),
+        ),
+    )
+
+
+def _custom_sampler() -> Plan:
+    pair = Node(
+        "pair",
+        "DeRaDiffLoadDiffusionPair",
+        values={"reference": SD15_UNET.name, "aligned": DPO.name, "weight_dtype": "default"},
+        files=(SD15_UNET, DPO),
+        size=_WIDE,
+    )
+    clip = Node(
+        "clip", "CLIPLoader", values={"clip_name": CLIP_L.name, "type": "stable_diffusion"}, files=(CLIP_L,), size=_WIDE
+    )
+    vae = Node("vae", "VAELoader", values={"vae_name": VAE.name}, files=(VAE,), size=_WIDE)
+    inputs = {"reference": "pair.reference", "aligned": "pair.aligned"}
+    realign = Node("realign", "DeRaDiffRealign", values={"lambda": 0.5}, inputs=inputs, size=_NARROW)
+    guided = {"model": "realign.model", "positive": "positive.CONDITIONING", "negative": "negative.CONDITIONING"}
+    sampling = {
+        "noise": "noise.NOISE",
+        "guider": "guider.GUIDER",
+        "sampler": "select.SAMPLER",
+        "sigmas": "sigmas.SIGMAS",
+        "latent_image": "latent.LATENT",
+    }
+    scheduled = {"scheduler": "karras", "steps": 30, "denoise": 1.0}
+    note = (
+        "### One realigned MODEL, any sampler\n\n"
+        "**Realign Model** makes a single MODEL of the pair. It works wherever a MODEL goes: guiders, custom samplers, "
+        "detailers, upscalers, guidance patches.\n\n"
+        "Here it runs under CFGGuider and SamplerCustomAdvanced. The pair is two diffusion models without text encoder "
+        "and VAE, which have loaders of their own; `fp8` halves the memory of both."
+    )
+    core = (
+        Node("guider", "CFGGuider", values={"cfg": 7.5}, inputs=guided, size=_NARROW),
+        Node("noise", "RandomNoise", values={"noise_seed": 42}, size=_NARROW),
+        Node("select", "KSamplerSelect", values={"sampler_name": "dpmpp_2m"}, size=_NARROW),
+        Node("sigmas", "BasicScheduler", "", scheduled, {"model": "realign.model"}, size=_NARROW),
+    )
+    prompt = (*_prompts(_PAINTING, _UNWANTED, "clip.CLIP"), _empty(512, 512))
+    return Plan(
+        note,
+        (
+            _stack("1  The pair", (pair, clip, vae)),
+            (("2  Realign", ((realign,),)), ("3  The prompt", (prompt,))),
+            _stack("4  Sample with core's nodes", core, (Node("sampler", "SamplerCustomAdvanced", inputs=sampling),)),
+            _picture("5  The picture", "sampler.output", "vae.VAE", "deradiff_custom_sampler"),
+        ),
+    )
+
+
+def _img2img() -> Plan:
+    image = Node("image", "LoadImage", "The picture to start from", {"image": "example.png"}, size=(420, 380))
+    encode = Node("encode", "VAEEncode", inputs={"pixels": "image.IMAGE", "vae": "pair.vae"}, size=(360, 0))
+    inputs = _sockets("pair.reference", "pair.aligned", "encode.LATENT")
+    values = {**_settings(42, 30, 7.5), "lambda": 0.5, "denoise": 0.6}
+    sampler = Node("sampler", "DeRaDiffKSampler", values=values, inputs=inputs)
+    enlarge = Node(
+        "enlarge",
+        "LatentUpscaleBy",
+        values={"upscale_method": "bislerp", "scale_by": 1.5},
+        inputs={"samples": "sampler.latent"},
+        size=_NARROW,
+    )
+    second = {
+        "lambda": 0.25,
+        "add_noise": "enable",
+        "noise_seed": 43,
+        "steps": 30,
+        "cfg": 7.5,
+        "sampler_name": "euler_ancestral",
+        "scheduler": "normal",
+        "start_at_step": 15,
+        "end_at_step": 10000,
+        "return_with_leftover_noise": "disable",
+    }
+    inputs = _sockets("pair.reference", "pair.aligned", "enlarge.LATENT")
+    refine = Node("refine", "DeRaDiffKSamplerAdvanced", values=second, inputs=inputs)
+    note = (
+        "### Image to image, with a lambda for each pass\n\n"
+        "The first pass repaints the picture with **denoise** 0.6. The second enlarges the latent by 1.5 and runs only "
+        "the last half of its schedule (**start_at_step**), with a smaller lambda: the alignment has shaped the picture "
+        "already, and the reference keeps its texture.\n\n"
+        "Put your picture in the `input` folder or drop it on *Load Image*."
+    )
+    prompt = _prompts("an oil painting, visible brush strokes", _UNWANTED, "pair.clip")
+    return Plan(
+        note,
+        (
+            _stack("1  The pair and the picture", (_pair(), image)),
+            _stack("2  The prompt", (*prompt, encode)),
+            _stack("3  Repaint", (sampler,)),
+            _stack("4  Refine at 1.5 times the size", (enlarge,), (refine,)),
+            _picture("5  The picture", "refine.latent", "pair.vae", "deradiff_img2img"),
+        ),
+    )
+
+
+def _two_rewards() -> Plan:
+    spo = Node(
+        "spo",
+        "DeRaDiffLoadLoraPair",
+        "Second reward: SPO LoRA",
+        {"lora": SPO_LORA.name, "strength": 1.0},
+        {"model": "pair.reference"},
+        (SPO_LORA,),
+        _WIDE,
+    )
+    betas = {"trained_beta": 5000.0, "target_beta": 10000.0}
+    beta = Node("beta", "DeRaDiffLambdaFromBeta", values=betas, size=_NARROW)
+    first = {"reference": "pair.reference", "aligned": "pair.aligned", "lambda": "beta.lambda"}
+    second = {"reference": "realign_dpo.model", "aligned": "spo.aligned"}
+    inputs = {
+        "model": "realign_spo.model",
+        "positive": "positive.CONDITIONING",
+        "negative": "negative.CONDITIONING",
+        "latent_image": "latent.LATENT",
+    }
+    note = (
+        "### Two rewards, each with its own lambda\n\n"
+        "Two models were aligned from the same reference: one by DPO on preferences, one by SPO on aesthetics. The "
+        "first **Realign** mixes in DPO; its MODEL is the reference of the second, which mixes in SPO:\n\n"
+        "`reference + lambda1 * (DPO - reference) + lambda2 * (SPO - reference)`\n\n"
+        "The first lambda comes from the KL strength **beta**: trained with 5000, wanted 10000, so 0.5. SPO states its "
+        "beta on another scale; its lambda is set by eye."
+    )
+    twice = (
+        (beta,),
+        (Node("realign_dpo", "DeRaDiffRealign", "Realign: DPO", inputs=first, size=_NARROW),),
+        (Node("realign_spo", "DeRaDiffRealign", "Realign: SPO", {"lambda": 0.4}, second, size=_NARROW),),
+    )
+    prompt = (_prompts(_PAINTING, _UNWANTED, "pair.clip"), (_empty(512, 512),))
+    return Plan(
+        note,
+        (
+            _stack("1  One reference, two aligned models", (_pair(), spo)),
+            (("2  Realign twice", twice), ("3  The prompt", prompt)),
+            _stack("4  Sample", (Node("sampler", "KSampler", values=_settings(42, 50, 7.5), inputs=inputs),)),
+            _picture("5  The picture", "sampler.LATENT", "pair.vae", "deradiff_two_rewards"),
+        ),
+    )
+
+
+def _demo() -> Plan:
+    pair = Node(
+        "pair",
+        "DeRaDiffLoadLoraPair",
+        values={"lora": "deradiff_demo_dpo.safetensors", "strength": 1.0},
+        inputs={"model": "checkpoint.MODEL"},
+        size=_WIDE,
+    )
+    values = {**_settings(0, 20, 3.0, "euler"), "lambda": 0.5}
+    sampler = Node("sampler", "DeRaDiffKSampler", values=values, inputs=_sockets("pair.reference", "pair.aligned"))
+    note = (
+        "### The demo pair\n\n"
+        "A very small model of the SD1.5 class that draws coloured shapes in 64 x 64 pixels, and the same model aligned "
+        "by Diffusion-DPO on warm light alone, so far that it forgets its caption. Move **lambda** between 0 and 1 and "
+        "queue again.\n\n"
+        "The two files come with the pack: `make demo` and `make serve` put them in place. It knows captions of this "
+        "form: *a red circle on a white background*."
+    )
+    prompt = _prompts("a blue circle on a white background", "", "checkpoint.CLIP")
+    return Plan(
+        note,
+        (
+            _stack("1  The pair", (_checkpoint(None, "deradiff_demo.safetensors"), pair)),
+            _stack("2  The prompt", (*prompt, _empty(64, 64, 4))),
+            _stack("3  Sample at lambda", (sampler,)),
+            _picture("4  The pictures", "sampler.latent", "checkpoint.VAE", "deradiff_demo"),
+        ),
+    )
+
+
+PLANS = {
+    "realign_sd15_dpo": _sd15_dpo(),
+    "realign_sdxl_dpo_lora": _sdxl_dpo_lora(),
+    "realign_custom_sampler": _custom_sampler(),
+    "realign_img2img": _img2img(),
+    "realign_two_rewards": _two_rewards(),
+    "demo": _demo(),
+}
