@@ -1,0 +1,35 @@
+"""How far realigned sampling drifted from the reference: an estimate of their KL divergence, in nats.
+May import torch and the standard library only.
+
+Girsanov's theorem for two diffusions that share their noise; the discrete form is the denoising term of the variational
+bound of Kingma et al., Variational Diffusion Models (arXiv 2107.00630), equation 13.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+
+def signal_to_noise(sigmas: torch.Tensor, flow: bool) -> torch.Tensor:
+    """(alpha / sigma)^2 at ComfyUI's sigmas, any shape: 1/sigma^2 for eps and v models, ((1-sigma)/sigma)^2 for flow models."""
+    sigmas = sigmas.double()
+    return ((1 - sigmas) / sigmas).square() if flow else sigmas.square().reciprocal()
+
+
+def kl(sigmas: Sequence[float], squared_distances: torch.Tensor, flow: bool = False) -> torch.Tensor:
+    """KL(realigned || reference) along a sampled trajectory: 1/2 of the integral of |D - D_ref|^2 over snr, by trapezoids.
+
+    sigmas: those of the N model evaluations in order, falling; where one repeats (samplers of second order correct
+    themselves there) the later evaluation counts. squared_distances: (N, B), the squared distance of the realigned
+    prediction D to the reference's, summed over each latent; for one aligned model lambda^2 |D_a - D_r|^2.
+    Returns (B,) nats. The interval from the last sigma to 0 is left out: it diverges.
+    """
+    kept: list[int] = []
+    for index, sigma in enumerate(sigmas):
+        while kept and sigmas[kept[-1]] <= sigma:
+            kept.pop()
+        kept.append(index)
+    snr = signal_to_noise(torch.tensor([sigmas[index] for index in kept]), flow)
+    return 0.5 * torch.trapezoid(squared_distances.double()[kept], snr, dim=0)

@@ -1,0 +1,61 @@
+"""What travels on our own wires: LAMBDA_SWEEP, SCORES and SCORER. Frozen, and free of ComfyUI.
+May import torch and the standard library only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+REALIGNED, SOUP = "realigned", "soup"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One lambda of a sweep, sampled by realignment or, as a baseline, from the weight-interpolated model ("soup").
+
+    kl: nats from the reference for each sample, NaN where it is unknown (one model evaluated, or a soup).
+    """
+
+    strength: float
+    method: str
+    seconds: float
+    kl: tuple[float, ...]
+
+    def label(self) -> str:
+        return f"λ = {self.strength:g}" + ("" if self.method == REALIGNED else " (weights)")
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A sweep's entries in the order of the latent batch: all `samples` of the first entry, then of the second."""
+
+    entries: tuple[Entry, ...]
+    samples: int
+
+    def check(self, images: torch.Tensor) -> None:
+        """Raise ValueError unless the images, (N, H, W, C), are the sweep's, one for each entry and sample."""
+        expected = len(self.entries) * self.samples
+        if images.shape[0] != expected:
+            raise ValueError(
+                f"images: expected {expected} images ({len(self.entries)} lambdas x {self.samples} samples) for this sweep, "
+                f"got {images.shape[0]}. Decode the latent that came with the sweep, all of it."
+            )
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What a scorer gave each image of a batch, in the batch's order. Higher is better."""
+
+    name: str
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """A way to score images: name, and (images (N, H, W, C) in 0..1, prompt) -> N scores."""
+
+    name: str
+    score: Callable[[torch.Tensor, str], tuple[float, ...]]
