@@ -183,7 +183,7 @@ class Server:
 
         Raises RuntimeError if the server refuses a prompt or a node fails.
         """
-        with tqdm(total=len(prompts), desc=label, bar_format=_BAR, disable=quiet) as bar:
+        with tqdm(total=len(prompts), desc=label, bar_format=_BAR, disable=quiet, dynamic_ncols=True) as bar:
             return asyncio.run(self._run(prompts, bar))
 
     async def _run(self, prompts: Sequence[Prompt], bar: tqdm) -> list[list[Picture]]:
@@ -221,8 +221,8 @@ class Server:
             elif event in ("execution_error", "execution_interrupted"):
                 reason = data.get("exception_message", "interrupted").strip()
                 raise RuntimeError(f"{data.get('node_type')} (node {data.get('node_id')}): {reason}")
-            elif event == "execution_success":
-                return
+            elif event == "executing" and data["node"] is None:
+                return  # sent once the history has the results; execution_success comes before that
         raise RuntimeError(f"ComfyUI closed the connection.{self.tail()}")
 
     async def _pictures(self, session: aiohttp.ClientSession, queued: str) -> list[Picture]:

@@ -70,9 +70,9 @@ def _sample(executor: WrapperExecutor, *args: Any, **kwargs: Any) -> torch.Tenso
     guider.model_options[KEY] = run
     try:
         output = executor(*args, **kwargs)
+        run.check()
     finally:
         run.close()
-    run.check()
     return output
 
 

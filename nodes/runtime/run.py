@@ -122,7 +122,7 @@ class Run:
         self._weights = (mixture.reference_weight(weights), *weights)
         self._conds = conds
         self._aligned: dict[int, AlignedModel] = {}
-        self._finite: dict[str, torch.Tensor] = {}
+        self._sound: dict[str, torch.Tensor] = {}
 
     def predict(
         self, executor: Callable, conds: list, x: torch.Tensor, timestep: torch.Tensor, model_options: dict
@@ -142,7 +142,7 @@ class Run:
                 branches = executor(self.reference.model, conds, x, timestep, model_options)
             else:
                 branches = self._model(index)(self.reference.model, conds, x, timestep, model_options)
-            self._watch(self._name(index), branches)
+            self._watch(self._name(index), x, branches)
             predictions.append(branches)
             weights.append(weight)
         return [mixture.linear(branch, weights) for branch in zip(*predictions, strict=True)]
@@ -157,16 +157,16 @@ class Run:
             return "reference"
         return "aligned model" if len(self._companions) == 1 else f"aligned model number {index}"
 
-    def _watch(self, name: str, branches: Branches) -> None:
-        """Remember on the device whether everything was finite; read back once, by check()."""
-        for branch in branches:
-            finite = torch.isfinite(branch).all()
-            self._finite[name] = finite & self._finite[name] if name in self._finite else finite
+    def _watch(self, name: str, x: torch.Tensor, branches: Branches) -> None:
+        """Remember on the device whether this model made the first non-finite value; read back once, by check()."""
+        finite = torch.stack([torch.isfinite(branch).all() for branch in branches]).all()
+        sound = finite | ~torch.isfinite(x).all()
+        self._sound[name] = sound & self._sound[name] if name in self._sound else sound
 
     def check(self) -> None:
         """Raise ValueError naming the model whose predictions were not finite; warn of LoRA layers that were never used."""
-        for name, finite in self._finite.items():
-            if not bool(finite):
+        for name, sound in self._sound.items():
+            if not bool(sound):
                 raise ValueError(
                     f"The {name} predicted NaN or infinite values, which would decode to a black image. Start ComfyUI with "
                     "--force-upcast-attention or --fp32-unet, or load the model in another weight_dtype; if lambda is above 1, lower it."

@@ -1,0 +1,89 @@
+"""`make demo`: sample the demo pair at five lambdas in a real ComfyUI, into demo/output/.
+May import matplotlib, Pillow and the modules beside it."""
+
+from __future__ import annotations
+
+import copy
+import io
+import json
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import comfyui
+from assemble import assemble
+from graph import to_prompt
+from PIL import Image
+
+WORKFLOW = comfyui.CHECKOUT / "workflows" / "demo.json"
+OUTPUT = comfyui.CHECKOUT / "demo" / "output"
+LAMBDAS = (0.0, 0.25, 0.5, 0.75, 1.0)
+
+_SHOWN = 192  # pixels of a picture's side in the files; the model draws 64
+
+
+def _at(prompt: comfyui.Prompt, value: float) -> comfyui.Prompt:
+    """The prompt with its lambda set."""
+    changed = copy.deepcopy(prompt)
+    for node in changed.values():
+        if "lambda" in node["inputs"]:
+            node["inputs"]["lambda"] = value
+    return changed
+
+
+def _enlarged(picture: comfyui.Picture) -> Image.Image:
+    image = Image.open(io.BytesIO(picture.data)).convert("RGB")
+    return image.resize((_SHOWN, _SHOWN), Image.Resampling.BICUBIC)
+
+
+def save_row(pictures: Sequence[Image.Image], path: Path) -> None:
+    """The batch side by side."""
+    row = Image.new("RGB", (_SHOWN * len(pictures), _SHOWN))
+    for index, picture in enumerate(pictures):
+        row.paste(picture, (_SHOWN * index, 0))
+    row.save(path)
+
+
+def save_strip(batches: Sequence[Sequence[Image.Image]], prompt: str, path: Path) -> None:
+    """Columns are lambdas, rows the samples of the batch; the same row starts from the same noise everywhere."""
+    from matplotlib.figure import Figure  # takes a second to import
+
+    rows, dpi = len(batches[0]), 100
+    inch = _SHOWN / dpi
+    figure = Figure(figsize=(inch * 1.06 * len(batches), inch * 1.06 * rows + 1.0), dpi=dpi)
+    axes = figure.subplots(rows, len(batches), squeeze=False)
+    for column, (value, pictures) in enumerate(zip(LAMBDAS, batches, strict=True)):
+        for row, picture in enumerate(pictures):
+            axes[row, column].imshow(picture, interpolation="nearest")
+            axes[row, column].set_axis_off()
+        axes[0, column].set_title(f"λ = {value:g}", fontsize=17, pad=8)
+    figure.text(0.5, 0.015, f"“{prompt}”    λ = 0: the reference    λ = 1: the aligned model", ha="center", fontsize=13)
+    height = figure.get_figheight()
+    figure.subplots_adjust(0.01, 0.5 / height, 0.99, 1 - 0.5 / height, wspace=0.04, hspace=0.04)
+    figure.savefig(path)
+
+
+def main() -> None:
+    started = time.monotonic()
+    base = comfyui.base_directory()
+    comfyui.prepare(base)
+    sys.stdout.write("Preparing the demo's models and starting ComfyUI ...\n")
+    assemble(base / "models")
+    with comfyui.Server(base, log=base / "comfyui.log") as server:
+        prompt = to_prompt(json.loads(WORKFLOW.read_text("utf-8")), server.get("/object_info"))
+        results = server.run([_at(prompt, value) for value in LAMBDAS], "Sampling at five lambdas")
+    batches = [[_enlarged(picture) for picture in pictures] for pictures in results]
+    OUTPUT.mkdir(parents=True, exist_ok=True)
+    paths = [OUTPUT / f"lambda_{value:.2f}.png" for value in LAMBDAS]
+    for pictures, path in zip(batches, paths, strict=True):
+        save_row(pictures, path)
+    positive = next(node["inputs"]["positive"][0] for node in prompt.values() if "positive" in node["inputs"])
+    save_strip(batches, prompt[positive]["inputs"]["text"], OUTPUT / "strip.png")
+    for path in (*paths, OUTPUT / "strip.png"):
+        sys.stdout.write(f"{path}\n")
+    sys.stdout.write(f"{time.monotonic() - started:.0f} seconds\n")
+
+
+if __name__ == "__main__":
+    main()
