@@ -4,19 +4,21 @@ May import comfy, comfy_api and nodes/runtime.
 
 from __future__ import annotations
 
+import math
+
 import comfy.samplers
 from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
 
 from .realign_model import ALIGNED_TOOLTIP, REFERENCE_TOOLTIP
-from .runtime.patch import realign
+from .runtime.patch import heard, realign
 from .runtime.sampling import Settings, sample
 from .schema import CATEGORY, check_evaluation, evaluation_input, lambda_input, schema
 
 _CATEGORY = f"{CATEGORY}/sampling"
 
 
-def _pair() -> list[io.Input]:
+def pair_inputs() -> list[io.Input]:
     return [
         io.Model.Input("reference", tooltip=REFERENCE_TOOLTIP),
         io.Model.Input("aligned", tooltip=ALIGNED_TOOLTIP),
@@ -24,14 +26,14 @@ def _pair() -> list[io.Input]:
     ]
 
 
-def _seed(name: str) -> io.Int.Input:
+def seed_input(name: str) -> io.Int.Input:
     tooltip = (
         "The random seed of the noise. The same seed gives the same noise at every lambda, so pictures can be compared."
     )
     return io.Int.Input(name, default=0, min=0, max=0xFFFFFFFFFFFFFFFF, control_after_generate=True, tooltip=tooltip)
 
 
-def _steps_to_latent() -> list[io.Input]:
+def steps_to_latent() -> list[io.Input]:
     """steps, cfg, sampler, scheduler, conditionings and latent: as KSampler has them, the lists read when the schema is built."""
     sampler = comfy.samplers.KSampler
     return [
@@ -64,8 +66,36 @@ def _steps_to_latent() -> list[io.Input]:
     ]
 
 
-def _latent() -> list[io.Output]:
-    return [io.Latent.Output("latent", display_name="latent", tooltip="The denoised latent.")]
+def latent_output(tooltip: str = "The denoised latent.") -> io.Latent.Output:
+    """The LATENT that a sampler returns."""
+    return io.Latent.Output("latent", display_name="latent", tooltip=tooltip)
+
+
+def kl_output() -> io.Float.Output:
+    """The estimated divergence of a run, appended to the samplers' outputs."""
+    return io.Float.Output(
+        "kl",
+        display_name="KL (nats)",
+        tooltip="How far the run drifted from the reference: the estimated KL divergence of the conditional branch in nats, mean over the "
+        "batch, without the last interval to sigma 0. 0 at lambda 0; NaN where the reference was not evaluated (lambda 1).",
+    )
+
+
+def realigned_sample(
+    reference: ModelPatcher,
+    aligned: ModelPatcher,
+    weight: float,
+    settings: Settings,
+    positive: list,
+    negative: list,
+    latent: dict,
+) -> io.NodeOutput:
+    """(LATENT, mean KL in nats) of one realigned run."""
+    kl: list[tuple[float, ...]] = []
+    model = heard(realign(reference, aligned, weight), kl.append)
+    out = sample(model, settings, positive, negative, latent)
+    values = kl[-1] if kl and kl[-1] else (math.nan,)
+    return io.NodeOutput(out, sum(values) / len(values))
 
 
 class DeRaDiffKSampler(io.ComfyNode):
@@ -81,9 +111,9 @@ class DeRaDiffKSampler(io.ComfyNode):
             description="KSampler for a reference and its aligned model, with lambda as the strength of the alignment: the picture that a model "
             "aligned at beta / lambda would have made.",
             inputs=[
-                *_pair(),
-                _seed("seed"),
-                *_steps_to_latent(),
+                *pair_inputs(),
+                seed_input("seed"),
+                *steps_to_latent(),
                 io.Float.Input(
                     "denoise",
                     default=1.0,
@@ -94,7 +124,7 @@ class DeRaDiffKSampler(io.ComfyNode):
                 ),
                 evaluation_input(),
             ],
-            outputs=_latent(),
+            outputs=[latent_output(), kl_output()],
         )
 
     @classmethod
@@ -116,9 +146,7 @@ class DeRaDiffKSampler(io.ComfyNode):
     ) -> io.NodeOutput:
         check_evaluation(evaluation)
         settings = Settings(seed, steps, cfg, sampler_name, scheduler, denoise)
-        return io.NodeOutput(
-            sample(realign(reference, aligned, inputs["lambda"]), settings, positive, negative, latent_image)
-        )
+        return realigned_sample(reference, aligned, inputs["lambda"], settings, positive, negative, latent_image)
 
 
 class DeRaDiffKSamplerAdvanced(io.ComfyNode):
@@ -132,14 +160,14 @@ class DeRaDiffKSamplerAdvanced(io.ComfyNode):
             category=_CATEGORY,
             description="KSampler (Advanced) for a reference and its aligned model: chooses the steps to run, and whether noise is added and left.",
             inputs=[
-                *_pair(),
+                *pair_inputs(),
                 io.Combo.Input(
                     "add_noise",
                     options=["enable", "disable"],
                     tooltip="disable: the latent carries its noise already, as in a second half.",
                 ),
-                _seed("noise_seed"),
-                *_steps_to_latent(),
+                seed_input("noise_seed"),
+                *steps_to_latent(),
                 io.Int.Input(
                     "start_at_step", default=0, min=0, max=10000, tooltip="The first step of the schedule to run."
                 ),
@@ -153,7 +181,7 @@ class DeRaDiffKSamplerAdvanced(io.ComfyNode):
                 ),
                 evaluation_input(),
             ],
-            outputs=_latent(),
+            outputs=[latent_output(), kl_output()],
         )
 
     @classmethod
@@ -188,9 +216,7 @@ class DeRaDiffKSamplerAdvanced(io.ComfyNode):
             last_step=end_at_step,
             force_full_denoise=return_with_leftover_noise != "enable",
         )
-        return io.NodeOutput(
-            sample(realign(reference, aligned, inputs["lambda"]), settings, positive, negative, latent_image)
-        )
+        return realigned_sample(reference, aligned, inputs["lambda"], settings, positive, negative, latent_image)
 
 
 NODES = [DeRaDiffKSampler, DeRaDiffKSamplerAdvanced]

@@ -33,3 +33,23 @@ def kl(sigmas: Sequence[float], squared_distances: torch.Tensor, flow: bool = Fa
         kept.append(index)
     snr = signal_to_noise(torch.tensor([sigmas[index] for index in kept]), flow)
     return 0.5 * torch.trapezoid(squared_distances.double()[kept], snr, dim=0)
+
+
+class Drift:
+    """The distances along one trajectory, kept on the device until they are read once, at its end."""
+
+    def __init__(self) -> None:
+        self._sigmas: list[torch.Tensor] = []
+        self._distances: list[torch.Tensor] = []
+
+    def note(self, sigma: torch.Tensor, denoised: torch.Tensor, reference: torch.Tensor | None) -> None:
+        """One evaluation: sigma, (); the realigned and the reference's denoised latents, (B, ...), None if it is unknown."""
+        unknown = torch.full_like(denoised.flatten(1)[:, 0], float("nan"))
+        self._sigmas.append(sigma)
+        self._distances.append(unknown if reference is None else (denoised - reference).flatten(1).square().sum(dim=1))
+
+    def read(self, flow: bool) -> tuple[float, ...]:
+        """kl() of what was noted, one number for each sample; nothing was noted: no numbers."""
+        if not self._sigmas:
+            return ()
+        return tuple(kl(torch.stack(self._sigmas).tolist(), torch.stack(self._distances).cpu(), flow).tolist())

@@ -76,4 +76,6 @@ def _spaced(token: str) -> list[float]:
 
 def _check_count(count: Decimal, token: str) -> None:
     if count > MOST:
-        raise ValueError(f"lambdas: {token!r} makes {count} values, at most {MOST} can be swept at once. Take larger steps.")
+        raise ValueError(
+            f"lambdas: {token!r} makes {count} values, at most {MOST} can be swept at once. Take larger steps."
+        )

@@ -35,7 +35,7 @@ def checked_lambda(value: object, name: str = "lambda") -> float:
     return number
 
 
-def _checked_beta(value: object, name: str) -> float:
+def checked_beta(value: object, name: str) -> float:
     number = _number(value, name)
     if not math.isfinite(number) or number <= 0:
         raise ValueError(
@@ -47,11 +47,11 @@ def _checked_beta(value: object, name: str) -> float:
 
 def lambda_from_beta(trained: float, target: float) -> float:
     """lambda = beta_trained / beta_target. Raises ValueError unless both betas and their ratio are finite, the betas above 0."""
-    return checked_lambda(_checked_beta(trained, "trained_beta") / _checked_beta(target, "target_beta"))
+    return checked_lambda(checked_beta(trained, "trained_beta") / checked_beta(target, "target_beta"))
 
 
 def beta_from_lambda(strength: float, trained: float) -> float:
     """The KL strength that a lambda stands for, beta_trained / lambda; infinite at lambda = 0 (the reference)."""
     strength = checked_lambda(strength)
-    trained = _checked_beta(trained, "trained_beta")
+    trained = checked_beta(trained, "trained_beta")
     return trained / strength if strength > 0 else math.inf

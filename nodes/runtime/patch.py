@@ -6,7 +6,9 @@ Source: DeRaDiff (ICLR 2026, arXiv 2601.20198), Theorem 1, applied before guidan
 
 from __future__ import annotations
 
+import dataclasses
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +28,10 @@ GUIDANCE_PATCHES = {
     "sampler_calc_cond_batch_function": "a function that replaces the evaluation of the conditionings",
     "denoise_mask_function": "a denoise mask function (Differential Diffusion)",
 }
+
+
+HEAR = "deradiff_hear"  # attachment: who wants to know a run's divergence
+Hear = Callable[[tuple[float, ...]], None]
 
 
 @dataclass(frozen=True)
@@ -58,6 +64,22 @@ def realign(reference: ModelPatcher, aligned: ModelPatcher, weight: float) -> Mo
     return model
 
 
+def reweighted(model: ModelPatcher, weight: float) -> ModelPatcher:
+    """A clone of a realigned MODEL with another lambda for its last aligned model. Raises ValueError like realign."""
+    clone = model.clone()
+    before: Realignment = clone.get_attachment(KEY)
+    weights = (*before.weights[:-1], strength.checked_lambda(weight))
+    clone.set_attachments(KEY, dataclasses.replace(before, weights=weights))
+    return clone
+
+
+def heard(model: ModelPatcher, hear: Hear) -> ModelPatcher:
+    """A clone of a realigned MODEL that tells `hear` the estimated KL of each sample, in nats, at the end of every run."""
+    clone = model.clone()
+    clone.set_attachments(HEAR, hear)
+    return clone
+
+
 def _sample(executor: WrapperExecutor, *args: Any, **kwargs: Any) -> torch.Tensor:
     """OUTER_SAMPLE: open a run for this guider's MODEL, and close it whatever happens."""
     guider: Any = executor.class_obj  # any CFGGuider
@@ -66,11 +88,14 @@ def _sample(executor: WrapperExecutor, *args: Any, **kwargs: Any) -> torch.Tenso
     _warn_of_run(model, realignment)
     if any("hooks" in cond for conds in guider.conds.values() for cond in conds):
         model.set_additional_models(KEY, pair.hookable(model.get_additional_models_with_key(KEY)))
-    run = Run(model, model.get_additional_models_with_key(KEY), realignment.weights, guider.conds)
+    hear: Hear | None = model.get_attachment(HEAR)
+    run = Run(guider, model.get_additional_models_with_key(KEY), realignment.weights, measure=hear is not None)
     guider.model_options[KEY] = run
     try:
         output = executor(*args, **kwargs)
         run.check()
+        if hear is not None:
+            hear(run.divergence())
     finally:
         run.close()
     return output

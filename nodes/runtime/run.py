@@ -5,8 +5,10 @@ May import torch, comfy and nodes/realign. Nothing here outlives the run.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import comfy.model_management
+import comfy.model_sampling
 import comfy.patcher_extension
 import comfy.sampler_helpers
 import comfy.samplers
@@ -16,6 +18,7 @@ from comfy.model_patcher import ModelPatcher, create_model_options_clone
 from comfy.patcher_extension import WrappersMP
 
 from ..realign import mixture
+from ..realign.divergence import Drift
 from . import LOG, pair, twin
 from .adapter import AdaptedLayer, Adapters
 
@@ -115,12 +118,14 @@ class Run:
     """What a realigned MODEL does between the start and the end of one sampling run."""
 
     def __init__(
-        self, reference: ModelPatcher, companions: Sequence[ModelPatcher], weights: Sequence[float], conds: dict
+        self, guider: Any, companions: Sequence[ModelPatcher], weights: Sequence[float], measure: bool
     ) -> None:
-        self.reference = reference
+        """guider: any CFGGuider, at the start of its run. measure: whether divergence() will be asked for."""
+        self.reference: ModelPatcher = guider.model_patcher
+        self._guider = guider
         self._companions = companions
         self._weights = (mixture.reference_weight(weights), *weights)
-        self._conds = conds
+        self._drift = Drift() if measure else None
         self._aligned: dict[int, AlignedModel] = {}
         self._sound: dict[str, torch.Tensor] = {}
 
@@ -145,11 +150,26 @@ class Run:
             self._watch(self._name(index), x, branches)
             predictions.append(branches)
             weights.append(weight)
-        return [mixture.linear(branch, weights) for branch in zip(*predictions, strict=True)]
+        mixed = [mixture.linear(branch, weights) for branch in zip(*predictions, strict=True)]
+        if self._drift is not None:
+            self._measure(conds, timestep, mixed, predictions[0] if self._weights[0] else None)
+        return mixed
+
+    def _measure(self, conds: list, timestep: torch.Tensor, mixed: Branches, reference: Branches | None) -> None:
+        """Note how far the conditional branch is from the reference's, if this guider has one and the reference was evaluated."""
+        positive = self._guider.conds.get("positive")
+        for cond, ours, theirs in zip(conds, mixed, reference or mixed, strict=True):
+            if cond is positive and self._drift is not None:
+                self._drift.note(timestep[0], ours, theirs if reference is not None else None)
+
+    def divergence(self) -> tuple[float, ...]:
+        """Estimated KL(realigned || reference) in nats for each sample, NaN where the reference was not evaluated."""
+        flow = isinstance(self.reference.model.model_sampling, comfy.model_sampling.CONST)
+        return self._drift.read(flow) if self._drift is not None else ()
 
     def _model(self, index: int) -> AlignedModel:
         if index not in self._aligned:
-            self._aligned[index] = AlignedModel(self._companions[index - 1], self.reference, self._conds)
+            self._aligned[index] = AlignedModel(self._companions[index - 1], self.reference, self._guider.conds)
         return self._aligned[index]
 
     def _name(self, index: int) -> str:

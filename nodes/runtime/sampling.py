@@ -5,6 +5,7 @@ May import comfy and torch; knows nothing of realigning.
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import comfy.sample
@@ -40,9 +41,17 @@ class Settings:
                 raise ValueError(f"{name}: this ComfyUI has no {value!r}. Choose one of {', '.join(known)}.")
 
 
-def sample(model: ModelPatcher, settings: Settings, positive: list, negative: list, latent: dict) -> dict:
+def sample(
+    model: ModelPatcher,
+    settings: Settings,
+    positive: list,
+    negative: list,
+    latent: dict,
+    callback: Callable[..., None] | None = None,
+) -> dict:
     """Sample from `model` and return the LATENT dict, as core's KSampler and KSampler (Advanced) would.
 
+    callback: (step, denoised, x, steps) instead of core's preview and progress bar.
     latent: {"samples": (B, C, H, W) or (B, C, T, H, W), optional "noise_mask" and "batch_index", ...}. Raises ValueError.
     """
     settings.check()
@@ -67,7 +76,7 @@ def sample(model: ModelPatcher, settings: Settings, positive: list, negative: li
         last_step=settings.last_step,
         force_full_denoise=settings.force_full_denoise,
         noise_mask=latent.get("noise_mask"),
-        callback=latent_preview.prepare_callback(model, settings.steps),
+        callback=callback or latent_preview.prepare_callback(model, settings.steps),
         disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED,
         seed=settings.seed,
     )

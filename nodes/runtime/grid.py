@@ -1,0 +1,92 @@
+"""A sweep's pictures in one labelled picture, drawn by matplotlib.
+May import torch, matplotlib (when drawing), nodes/realign and nodes/wires.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from ..realign.strength import beta_from_lambda
+from ..wires import Entry, Scores, Sweep
+
+_DPI = 100
+
+
+def grid(
+    images: torch.Tensor, sweep: Sweep, trained_beta: float | None, cell: int, scores: Scores | None
+) -> torch.Tensor:
+    """Columns are the sweep's entries, rows its samples; titles tell lambda, beta and KL, captions the score.
+
+    images: (N, H, W, C) in 0..1. cell: pixels of a picture's longer side. Returns (1, H', W', 3). Raises ValueError if the
+    images or the scores are not the sweep's.
+    """
+    from matplotlib.figure import Figure
+
+    sweep.check(images)
+    _check_scores(scores, images)
+    height, width = images.shape[1:3]
+    scale = cell / max(height, width) / _DPI
+    columns, rows = len(sweep.entries), sweep.samples
+    titles = [_title(entry, trained_beta) for entry in sweep.entries]
+    type_size = max(6.0, min(14.0, cell / 22))
+    line = type_size * 1.5 / 72  # inches
+    head, below, gap = line * max(title.count("\n") + 1 for title in titles) + 0.1, line if scores else 0.0, 0.06
+    step_x, step_y = width * scale + gap, height * scale + gap + below
+    size = (gap + columns * step_x, head + gap + rows * step_y)
+    figure = Figure(figsize=size, dpi=_DPI)
+    pictures = images[..., :3].float().clamp(0, 1).cpu().numpy()
+    for column, title in enumerate(titles):
+        left = gap + column * step_x
+        figure.text(
+            (left + width * scale / 2) / size[0], 1 - 0.06 / size[1], title, ha="center", va="top", fontsize=type_size
+        )
+        for row in range(rows):
+            index = column * rows + row
+            top = head + gap + row * step_y
+            bottom = size[1] - top - height * scale
+            axes = figure.add_axes(
+                (left / size[0], bottom / size[1], width * scale / size[0], height * scale / size[1])
+            )
+            axes.imshow(pictures[index])
+            axes.set_axis_off()
+            if scores is not None:
+                where = ((left + width * scale / 2) / size[0], (bottom - 0.03) / size[1])
+                figure.text(
+                    *where,
+                    f"{scores.name} {scores.values[index]:.3g}",
+                    ha="center",
+                    va="top",
+                    fontsize=type_size * 0.85,
+                )
+    return to_image(figure)
+
+
+def to_image(figure: object) -> torch.Tensor:
+    """A matplotlib Figure as an IMAGE, (1, H, W, 3) in 0..1."""
+    import numpy
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    canvas = FigureCanvasAgg(figure)  # type: ignore[arg-type]
+    canvas.draw()
+    return torch.from_numpy(numpy.asarray(canvas.buffer_rgba())[..., :3].copy()).float().div(255).unsqueeze(0)
+
+
+def _title(entry: Entry, trained_beta: float | None) -> str:
+    lines = [entry.label()]
+    if trained_beta is not None:
+        beta = beta_from_lambda(entry.strength, trained_beta)
+        lines.append("reference" if math.isinf(beta) else f"β = {beta:.4g}")
+    known = [value for value in entry.kl if not math.isnan(value)]
+    if known:
+        lines.append(f"KL {sum(known) / len(known):.3g} nats")
+    return "\n".join(lines)
+
+
+def _check_scores(scores: Scores | None, images: torch.Tensor) -> None:
+    if scores is not None and len(scores.values) != images.shape[0]:
+        raise ValueError(
+            f"scores: expected one score for each of the {images.shape[0]} images, got {len(scores.values)}. "
+            "Score the same images that are connected here."
+        )

@@ -1,0 +1,66 @@
+"""One prompt at many lambdas: the same noise each time, one progress bar, one latent at a time on the device.
+May import comfy, torch and nodes/wires.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import latent_preview
+import torch
+from comfy.model_patcher import ModelPatcher
+
+from ..wires import REALIGNED, SOUP, Entry, Sweep
+from .patch import heard, realign, reweighted
+from .sampling import Settings, sample
+from .soup import interpolated
+
+Callback = Callable[..., None]
+
+
+def sweep(
+    reference: ModelPatcher,
+    aligned: ModelPatcher,
+    lambdas: Sequence[float],
+    settings: Settings,
+    positive: list,
+    negative: list,
+    latent: dict,
+    soup: bool = False,
+) -> tuple[dict, Sweep]:
+    """Sample the latent's whole batch at every lambda. Returns the LATENT, lambda-major, and what belongs to it.
+
+    Each lambda's samples are those of the DeRaDiff KSampler at that lambda and seed. soup: sample the weight-interpolated
+    model at every lambda as well, after the realigned ones. Raises ValueError like realign and sample.
+    """
+    settings.check()
+    kl: list[tuple[float, ...]] = []
+    realigned = heard(realign(reference, aligned, lambdas[0]), kl.append)
+    plan = [(REALIGNED, value) for value in lambdas] + [(SOUP, value) for value in lambdas if soup]
+    progress = latent_preview.prepare_callback(reference, settings.steps * len(plan))
+    latents: list[torch.Tensor] = []
+    entries: list[Entry] = []
+    out: dict[str, Any] = {}
+    for index, (method, value) in enumerate(plan):
+        model = reweighted(realigned, value) if method == REALIGNED else interpolated(reference, aligned, value)
+        begin = time.perf_counter()
+        out = sample(model, settings, positive, negative, latent, _part(progress, index, len(plan)))
+        seconds = time.perf_counter() - begin
+        samples = out["samples"].shape[0]
+        unknown = (math.nan,) * samples
+        latents.append(out["samples"])
+        entries.append(Entry(value, method, seconds, (kl[-1] or unknown) if method == REALIGNED else unknown))
+    batch = {key: value for key, value in out.items() if key not in ("noise_mask", "batch_index")}
+    return {**batch, "samples": torch.cat(latents)}, Sweep(tuple(entries), latents[0].shape[0])
+
+
+def _part(progress: Callback, index: int, count: int) -> Callback:
+    """The callback of one run among `count`, on the progress bar of all."""
+
+    def callback(step: int, denoised: torch.Tensor, x: torch.Tensor, steps: int) -> None:
+        progress(index * steps + step, denoised, x, count * steps)
+
+    return callback

@@ -1,0 +1,140 @@
+"""One prompt at many lambdas, and the grid that shows it.
+May import comfy, comfy_api, nodes/realign, nodes/runtime and nodes/wires.
+"""
+
+from __future__ import annotations
+
+import torch
+from comfy.model_patcher import ModelPatcher
+from comfy_api.latest import io
+
+from .realign.lambdas import MOST, parse_lambdas
+from .realign.strength import checked_beta
+from .runtime.grid import grid
+from .runtime.sampling import Settings
+from .runtime.sweep import sweep
+from .sample import latent_output, pair_inputs, seed_input, steps_to_latent
+from .schema import CATEGORY, check_evaluation, evaluation_input, schema
+from .wires import Scores, Sweep
+
+_CATEGORY = f"{CATEGORY}/sweep"
+
+SweepType = io.Custom("LAMBDA_SWEEP")
+ScoresType = io.Custom("SCORES")
+
+
+class DeRaDiffLambdaSweep(io.ComfyNode):
+    """DeRaDiffKSampler over a list of lambdas."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        reference, aligned, _ = pair_inputs()
+        return schema(
+            node_id="DeRaDiffLambdaSweep",
+            display_name="Lambda Sweep (DeRaDiff)",
+            category=_CATEGORY,
+            search_aliases=["xy plot", "lambda grid", "strength sweep"],
+            description="Sample the same noise at every lambda of a list, to choose one by eye (Sweep Grid, Sweep Viewer) or by a score "
+            "(Pick Lambda). A latent batch counts as repeated samples. Each lambda gives exactly what KSampler (DeRaDiff) gives.",
+            inputs=[
+                reference,
+                aligned,
+                io.String.Input(
+                    "lambdas",
+                    default="0, 0.25, 0.5, 0.75, 1",
+                    tooltip="Values and ranges with commas between: 0, 0.5, 1 or 0:1:0.25 (start:stop:step) or 0..1 x 5 (five values). "
+                    f"Duplicates are dropped, the order is kept, at most {MOST}. 0 and 1 cost one model, everything else two.",
+                ),
+                seed_input("seed"),
+                *steps_to_latent(),
+                io.Float.Input(
+                    "denoise", default=1.0, min=0.0, max=1.0, step=0.01, tooltip="How much of the latent is denoised."
+                ),
+                evaluation_input(),
+                io.Boolean.Input(
+                    "baseline",
+                    default=False,
+                    tooltip="Also sample, at every lambda, the model whose weights are interpolated (what a merge or a LoRA slider makes), to "
+                    "compare with. It costs one model more per lambda and patches the weights each time.",
+                ),
+            ],
+            outputs=[
+                latent_output("The latents: all samples of the first lambda, then of the second."),
+                SweepType.Output(
+                    "sweep",
+                    display_name="sweep",
+                    tooltip="What belongs to the latents: lambdas, seconds and KL of each sample.",
+                ),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        reference: ModelPatcher,
+        aligned: ModelPatcher,
+        lambdas: str,
+        seed: int,
+        steps: int,
+        cfg: float,
+        sampler_name: str,
+        scheduler: str,
+        positive: list,
+        negative: list,
+        latent_image: dict,
+        denoise: float,
+        evaluation: str,
+        baseline: bool,
+    ) -> io.NodeOutput:
+        check_evaluation(evaluation)
+        settings = Settings(seed, steps, cfg, sampler_name, scheduler, denoise)
+        return io.NodeOutput(
+            *sweep(reference, aligned, parse_lambdas(lambdas), settings, positive, negative, latent_image, baseline)
+        )
+
+
+class DeRaDiffSweepGrid(io.ComfyNode):
+    """A sweep's pictures as one labelled picture."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="DeRaDiffSweepGrid",
+            display_name="Sweep Grid (DeRaDiff)",
+            category=_CATEGORY,
+            description="The sweep's pictures in one: a column for each lambda, a row for each sample, labelled.",
+            inputs=[
+                io.Image.Input(
+                    "images", tooltip="The sweep's latent, decoded: one picture for each lambda and sample."
+                ),
+                SweepType.Input("sweep", tooltip="The sweep that the pictures belong to."),
+                io.Float.Input(
+                    "trained_beta",
+                    default=0.0,
+                    min=0.0,
+                    max=1e9,
+                    step=0.01,
+                    tooltip="The beta that the aligned model was trained with; the columns then also show beta / lambda. 0: unknown.",
+                ),
+                io.Int.Input(
+                    "cell_size",
+                    default=384,
+                    min=64,
+                    max=4096,
+                    step=8,
+                    tooltip="The longer side of a picture in the grid, in pixels.",
+                ),
+                ScoresType.Input("scores", optional=True, tooltip="Scores of the same pictures, written below each."),
+            ],
+            outputs=[io.Image.Output("grid", display_name="grid", tooltip="The grid as one picture.")],
+        )
+
+    @classmethod
+    def execute(
+        cls, images: torch.Tensor, sweep: Sweep, trained_beta: float, cell_size: int, scores: Scores | None = None
+    ) -> io.NodeOutput:
+        beta = checked_beta(trained_beta, "trained_beta") if trained_beta != 0 else None
+        return io.NodeOutput(grid(images, sweep, beta, cell_size, scores))
+
+
+NODES = [DeRaDiffLambdaSweep, DeRaDiffSweepGrid]
