@@ -1,0 +1,146 @@
+"""Choosing a lambda by scores: mean and standard error of each lambda, and the rules that name a winner.
+May import the standard library only.
+
+The one-standard-error rule is that of Breiman et al., Classification and Regression Trees (1984), section 3.4.3: of all
+choices that cannot be told from the best, take the simplest; here the smallest lambda, the one nearest the reference.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Row:
+    """One lambda of a sweep, scored.
+
+    scores: one for each sample. kl: nats from the reference for each sample, NaN where it is unknown.
+    contender: False for a baseline, which is shown beside the others and cannot win.
+    """
+
+    strength: float
+    scores: tuple[float, ...]
+    kl: tuple[float, ...]
+    seconds: float = 0.0
+    contender: bool = True
+
+    @property
+    def mean(self) -> float:
+        return statistics.fmean(self.scores)
+
+    @property
+    def error(self) -> float:
+        """Standard error of the mean over the samples; NaN for a single sample."""
+        return statistics.stdev(self.scores) / math.sqrt(len(self.scores)) if len(self.scores) > 1 else math.nan
+
+    @property
+    def mean_kl(self) -> float:
+        """Mean KL in nats: NaN if it is unknown for any sample, and 0 for the reference itself, realignment at lambda 0."""
+        if self.contender and self.strength == 0:
+            return 0.0
+        return statistics.fmean(self.kl) if self.kl else math.nan
+
+
+@dataclass(frozen=True)
+class Rule:
+    """pick: the winner among the eligible rows. limited: only rows whose KL is known and within the budget are eligible."""
+
+    pick: Callable[[Sequence[Row]], Row]
+    limited: bool = False
+
+
+@dataclass(frozen=True)
+class Choice:
+    """rows as they were given, the winner's place among them, the rule's name, and for each row why it could not win ("" if it could).
+
+    budget: nats, None where the rule has none.
+    """
+
+    rows: tuple[Row, ...]
+    index: int
+    rule: str
+    excluded: tuple[str, ...]
+    budget: float | None = None
+
+    @property
+    def winner(self) -> Row:
+        return self.rows[self.index]
+
+
+def highest_mean(rows: Sequence[Row]) -> Row:
+    """The row of the highest mean; the smallest lambda of several that are equal."""
+    return max(rows, key=lambda row: (row.mean, -row.strength))
+
+
+def smallest_within_one_error(rows: Sequence[Row]) -> Row:
+    """The smallest lambda whose mean is at least the highest mean less that row's standard error.
+
+    One sample has no standard error; it counts as 0, which makes this the highest mean.
+    """
+    best = highest_mean(rows)
+    least = best.mean - (0.0 if math.isnan(best.error) else best.error)
+    return min((row for row in rows if row.mean >= least), key=lambda row: row.strength)
+
+
+RULES = {
+    "highest mean": Rule(highest_mean),
+    "highest mean within KL budget": Rule(highest_mean, limited=True),
+    "smallest lambda within one standard error": Rule(smallest_within_one_error),
+}
+
+
+def choose(rows: Sequence[Row], rule: str, budget: float = math.inf) -> Choice:
+    """The choice among the contenders by a rule of RULES. budget: nats, for the rules that have one.
+
+    Raises ValueError for an unknown rule, no contender, a score that is not finite, a budget that is no number or below
+    0, and a budget that nothing keeps.
+    """
+    if rule not in RULES:
+        raise ValueError(f"rule: expected one of {', '.join(map(repr, RULES))}, got {rule!r}.")
+    _check(rows)
+    limited = RULES[rule].limited
+    if limited and not budget >= 0:
+        raise ValueError(f"kl_budget: expected nats of at least 0, got {budget}.")
+    excluded = tuple(_exclusion(row, budget if limited else None) for row in rows)
+    eligible = [row for row, reason in zip(rows, excluded, strict=True) if not reason]
+    if not eligible:
+        raise ValueError(_nothing_within(rows, budget))
+    winner = RULES[rule].pick(eligible)
+    index = next(place for place, row in enumerate(rows) if row is winner)
+    return Choice(tuple(rows), index, rule, excluded, budget if limited else None)
+
+
+def _check(rows: Sequence[Row]) -> None:
+    if not any(row.contender for row in rows):
+        raise ValueError(
+            "sweep: it holds no realigned pictures to choose from. Connect a sweep with at least one lambda."
+        )
+    for row in rows:
+        if not row.scores or not all(math.isfinite(score) for score in row.scores):
+            raise ValueError(
+                f"scores: expected finite numbers, got {list(row.scores)} at lambda {row.strength:g}. "
+                "Score the pictures of this sweep with Score Images."
+            )
+
+
+def _exclusion(row: Row, budget: float | None) -> str:
+    """Why a row cannot win, "" if it can. budget: None for rules without one."""
+    if not row.contender:
+        return "baseline"
+    if budget is None or row.mean_kl <= budget:
+        return ""
+    return "KL unknown" if math.isnan(row.mean_kl) else "over the budget"
+
+
+def _nothing_within(rows: Sequence[Row], budget: float) -> str:
+    known = [row for row in rows if row.contender and not math.isnan(row.mean_kl)]
+    if not known:
+        return "kl_budget: the KL of every lambda in this sweep is unknown. Add lambdas other than 1 to the sweep, for example 0."
+    least = min(known, key=lambda row: row.mean_kl)
+    return (
+        f"kl_budget: no lambda of this sweep stays within {budget:g} nats; the nearest is lambda {least.strength:g} "
+        f"with {least.mean_kl:.4g} nats. Raise the budget, or sweep smaller lambdas."
+    )
