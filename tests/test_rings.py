@@ -23,7 +23,7 @@ EVERYTHING = [
 
 RING_IMPORTS = {
     "realign": {"torch"},
-    "runtime": {"torch", "comfy", "safetensors", "latent_preview", "comfy_api.torch_helpers"},
+    "runtime": {"torch", "comfy", "safetensors", "latent_preview", "comfy_api.torch_helpers", "transformers"},
     "sockets": {"torch", "comfy", "comfy_api", "folder_paths", "matplotlib", "numpy", "PIL", "einops"},
 }
 RING_PARTNERS = {
@@ -184,11 +184,11 @@ def test_user_input_is_refused_by_errors_not_by_assert(path: Path) -> None:
 
 
 @_per_file(NODES)
-def test_matplotlib_waits_until_a_plot_is_asked_for(path: Path) -> None:
+def test_heavy_packages_wait_until_a_plot_or_scorer_is_asked_for(path: Path) -> None:
     top = [node for node in _tree(path).body if isinstance(node, ast.Import | ast.ImportFrom)]
     names = [alias.name for node in top if isinstance(node, ast.Import) for alias in node.names]
     names += [node.module or "" for node in top if isinstance(node, ast.ImportFrom)]
-    assert not [name for name in names if name.split(".")[0] == "matplotlib"]
+    assert not [name for name in names if name.split(".")[0] in ("matplotlib", "transformers")]
 
 
 @_per_file(EVERYTHING)

@@ -1,0 +1,56 @@
+"""Going through a batch of pictures a few at a time, with progress, cancel, and checks of what goes in and comes out.
+May import torch and comfy.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import comfy.model_management
+import comfy.utils
+import torch
+
+SIZE = 8
+
+
+def check_images(images: torch.Tensor) -> None:
+    """Raise ValueError unless images is (N, H, W, C) with N and C of at least 1 and 3."""
+    if images.ndim != 4 or images.shape[0] < 1 or images.shape[-1] < 3:
+        raise ValueError(
+            f"images: expected a batch of colour pictures, (N, H, W, 3), got a tensor of shape {tuple(images.shape)}. "
+            "Connect the IMAGE output of VAE Decode."
+        )
+
+
+def score_in_batches(
+    name: str, images: torch.Tensor, score: Callable[[torch.Tensor, int], torch.Tensor]
+) -> tuple[float, ...]:
+    """One finite score for each picture, from `score(pictures, index of the first)` on a few at a time.
+
+    Raises ValueError for pictures or scores that are not finite, naming the scorer and the picture, counted from 0.
+    """
+    check_images(images)
+    progress = comfy.utils.ProgressBar(images.shape[0])
+    found: list[float] = []
+    for chunk in images.split(SIZE):
+        comfy.model_management.throw_exception_if_processing_interrupted()
+        _check_finite(chunk, len(found))
+        scores = comfy.model_management.cast_to(score(chunk, len(found)), torch.float32, torch.device("cpu"))
+        found += [float(value) for value in scores]
+        progress.update(chunk.shape[0])
+    for index, value in enumerate(found):
+        if not math.isfinite(value):
+            raise ValueError(
+                f"scorer: {name} gave {value} for image {index}. Its weights are damaged or overflow: load another copy of the scorer."
+            )
+    return tuple(found)
+
+
+def _check_finite(chunk: torch.Tensor, first: int) -> None:
+    if not bool(chunk.isfinite().all()):
+        index = first + next(place for place, image in enumerate(chunk) if not bool(image.isfinite().all()))
+        raise ValueError(
+            f"images: image {index} holds NaN or infinite values, there is nothing to score. Look for what made it: "
+            "a VAE that overflows in half precision is the usual cause (start ComfyUI with --fp32-vae)."
+        )

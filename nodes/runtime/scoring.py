@@ -1,0 +1,107 @@
+"""Scorers: learned ones over CLIP and the measures of measures.py, each a function from pictures and a prompt to scores.
+May import torch and comfy.
+
+Sources: PickScore (arXiv 2305.01569), HPSv2 (arXiv 2306.09341), CLIPScore (arXiv 2104.08718), LAION aesthetic predictor
+(sac+logos+ava1-l14-linearMSE). A cosine is that of the projected, L2-normalised CLIP features of picture and prompt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import comfy.model_management
+import torch
+from comfy.model_patcher import ModelPatcher
+
+from . import measures, scorer_files
+from .batches import check_images, score_in_batches
+from .scorer_files import Parts
+
+Score = Callable[[torch.Tensor, str], tuple[float, ...]]
+Formula = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+
+
+def pickscore(cosine: torch.Tensor, logit_scale: torch.Tensor) -> torch.Tensor:
+    """exp(logit_scale) * cosine, about 16 to 26: the score of PickScore's page before its softmax over several pictures."""
+    return logit_scale.exp() * cosine
+
+
+def hpsv2(cosine: torch.Tensor, logit_scale: torch.Tensor) -> torch.Tensor:
+    """100 * cosine, about 20 to 32: the scale of HPSv2's benchmark tables (its package returns the cosine itself)."""
+    return 100 * cosine
+
+
+def clipscore(cosine: torch.Tensor, logit_scale: torch.Tensor) -> torch.Tensor:
+    """max(100 * cosine, 0), as torchmetrics computes it. The paper's own scale is 2.5 * max(cosine, 0)."""
+    return (100 * cosine).clamp(min=0)
+
+
+FORMULAS: dict[str, Formula] = {"pickscore": pickscore, "hpsv2": hpsv2, "clipscore": clipscore}
+
+
+def measure_scorer(name: str) -> Score:
+    """A measure of MEASURES as a scorer; the prompt does not matter to it. Raises ValueError for other names."""
+    if name not in measures.MEASURES:
+        raise ValueError(f"scorer: expected one of {', '.join(measures.MEASURES)}, got {name!r}.")
+    measure = measures.MEASURES[name]
+    return lambda images, prompt: score_in_batches(name, images, lambda chunk, first: measure(chunk))
+
+
+def closeness(images: torch.Tensor, others: torch.Tensor) -> tuple[float, ...]:
+    """How close each picture is to the one at its place in `others`: 1 is equal. Raises ValueError for pictures of another size."""
+    check_images(images)
+    if images.shape[:3] != others.shape[:3]:
+        raise ValueError(
+            f"images: expected pictures of shape {tuple(others.shape[:3])} to compare with, got {tuple(images.shape[:3])}."
+        )
+    return score_in_batches(
+        measures.CLOSENESS,
+        images,
+        lambda chunk, first: measures.closeness(chunk, others[first : first + chunk.shape[0]]),
+    )
+
+
+def folder_scorer(folder: Path, kind: str = "auto") -> tuple[str, Score]:
+    """The kind of the scorer in a folder, and the scorer. kind: one of scorer_files.KINDS. Raises ValueError."""
+    parts = scorer_files.load(folder, kind)
+    patcher = ModelPatcher(
+        parts.model,
+        load_device=comfy.model_management.text_encoder_device(),
+        offload_device=comfy.model_management.text_encoder_offload_device(),
+    )
+
+    def score(images: torch.Tensor, prompt: str) -> tuple[float, ...]:
+        check_images(images)
+        text = parts.tokens(prompt)
+        _put_on_device(patcher, parts, images)
+        with torch.no_grad():
+            judge = _judge(parts, patcher, text)
+            return score_in_batches(folder.name, images, lambda chunk, first: judge(chunk))
+
+    return parts.kind, score
+
+
+def _put_on_device(patcher: ModelPatcher, parts: Parts, images: torch.Tensor) -> None:
+    """All of the model: transformers' layers cannot be streamed as core's can."""
+    comfy.model_management.load_models_gpu(
+        [patcher], memory_required=parts.memory_for(images.shape[0]), force_full_load=True
+    )
+
+
+def _judge(
+    parts: Parts, patcher: ModelPatcher, text: dict[str, torch.Tensor]
+) -> Callable[[torch.Tensor], torch.Tensor]:
+    """Pictures (n, H, W, C) -> scores (n,), on the model's device. text: the prompt's tokens, none for a scorer that reads no prompt."""
+    device, model = patcher.load_device, parts.model
+
+    def features(chunk: torch.Tensor) -> torch.Tensor:
+        pixels = comfy.model_management.cast_to_device(parts.pixels(chunk), device, torch.float32)
+        return model.image_features(pixels)
+
+    if model.head is not None:
+        return lambda chunk: model.rating(features(chunk))
+    tokens = {name: comfy.model_management.cast_to_device(ids, device, ids.dtype) for name, ids in text.items()}
+    words = model.text_features(tokens)  # (1, D)
+    formula = FORMULAS[parts.kind]
+    return lambda chunk: formula((features(chunk) * words).sum(dim=-1), model.logit_scale())
