@@ -1,0 +1,130 @@
+"""The node that chooses a lambda.
+May import torch, comfy_api and the modules beside it.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from comfy_api.latest import io
+
+from .plots import plot
+from .realign.choice import RULES, Row, choose
+from .schema import CATEGORY, schema
+from .tables import Report, csv_text, markdown
+from .wires import REALIGNED, Scores, Sweep
+
+
+def _rows(sweep: Sweep, scores: Scores) -> list[Row]:
+    """One for each entry of the sweep. Raises ValueError unless there is a score for each of its pictures."""
+    expected = len(sweep.entries) * sweep.samples
+    if len(scores.values) != expected:
+        raise ValueError(
+            f"scores: expected {expected} ({len(sweep.entries)} lambdas x {sweep.samples} samples) for this sweep, "
+            f"got {len(scores.values)}. Score all pictures of the sweep, in their order."
+        )
+    return [
+        Row(
+            entry.strength,
+            scores.values[place * sweep.samples : (place + 1) * sweep.samples],
+            entry.kl,
+            entry.seconds,
+            contender=entry.method == REALIGNED,
+        )
+        for place, entry in enumerate(sweep.entries)
+    ]
+
+
+def _check_beta(beta: float) -> None:
+    if not math.isfinite(beta) or beta < 0:
+        raise ValueError(f"trained_beta: expected a finite number of at least 0 (0 = unknown), got {beta}.")
+
+
+class DeRaDiffPickLambda(io.ComfyNode):
+    """A sweep and its scores -> the best lambda, and the picture to show why."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="DeRaDiffPickLambda",
+            display_name="Pick Lambda (DeRaDiff)",
+            category=f"{CATEGORY}/choose",
+            search_aliases=["best lambda", "reward kl frontier", "plot sweep"],
+            description="Choose the lambda of a sweep by its scores, and show why: a plot of score against lambda and against KL, and a table. "
+            "Connect lambda to a DeRaDiff KSampler for the final picture.",
+            inputs=[
+                io.Image.Input("images", tooltip="All pictures of the sweep, decoded, in their order."),
+                io.Custom("LAMBDA_SWEEP").Input(
+                    "sweep", tooltip="From Lambda Sweep, with the latent the pictures were decoded from."
+                ),
+                io.Custom("SCORES").Input(
+                    "scores", tooltip="From Score Images, of the same pictures. Higher is better."
+                ),
+                io.Combo.Input(
+                    "rule",
+                    options=list(RULES),
+                    default=next(iter(RULES)),
+                    tooltip="highest mean: over the samples of each lambda. within KL budget: of the lambdas whose mean KL is known and within the "
+                    "budget. within one standard error: the smallest lambda whose mean cannot be told from the best.",
+                ),
+                io.Float.Input(
+                    "kl_budget",
+                    default=100.0,
+                    min=0.0,
+                    max=1e9,
+                    step=1.0,
+                    tooltip="In nats, for the rule with a budget: how far from the reference is still allowed. The table shows the KL of each lambda.",
+                ),
+                io.Float.Input(
+                    "trained_beta",
+                    default=0.0,
+                    min=0.0,
+                    max=1e9,
+                    step=0.0001,
+                    round=0.0001,
+                    optional=True,
+                    tooltip="The beta the aligned model was trained with, to show beta / lambda in table and plot. 0: unknown.",
+                ),
+            ],
+            outputs=[
+                io.Float.Output(
+                    "lambda_",
+                    display_name="lambda",
+                    tooltip="The chosen lambda, for a DeRaDiff KSampler or Realign Model.",
+                ),
+                io.Image.Output("best", display_name="best", tooltip="The pictures of the chosen lambda."),
+                io.Image.Output(
+                    "plot", display_name="plot", tooltip="Score against lambda and against KL, the choice marked."
+                ),
+                io.String.Output(
+                    "table", display_name="table", tooltip="Every lambda with mean, standard error and KL, as Markdown."
+                ),
+                io.String.Output("csv", display_name="csv", tooltip="The same with every sample's score, as CSV."),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        images: torch.Tensor,
+        sweep: Sweep,
+        scores: Scores,
+        rule: str,
+        kl_budget: float,
+        trained_beta: float = 0.0,
+    ) -> io.NodeOutput:
+        sweep.check(images)
+        _check_beta(trained_beta)
+        report = Report(choose(_rows(sweep, scores), rule, kl_budget), scores.name, trained_beta)
+        first = report.choice.index * sweep.samples
+        return io.NodeOutput(
+            report.choice.winner.strength,
+            images[first : first + sweep.samples],
+            plot(report),
+            markdown(report),
+            csv_text(report),
+        )
+
+
+NODES = [DeRaDiffPickLambda]

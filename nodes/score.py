@@ -1,0 +1,217 @@
+"""Nodes that score pictures.
+May import torch, comfy_api, folder_paths and nodes/runtime.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import statistics
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import folder_paths
+import torch
+from comfy_api.latest import io
+
+from .runtime import scorer_files, scoring
+from .runtime.measures import CLOSENESS, MEASURES
+from .schema import CATEGORY, schema
+from .wires import REALIGNED, Scorer, Scores, Sweep
+
+_CATEGORY = f"{CATEGORY}/choose"
+FOLDER = "deradiff_scorers"
+_BUILT_IN = " (built in)"
+SCALES = ("raw", "standardised")
+
+folder_paths.add_model_folder_path(FOLDER, os.path.join(folder_paths.models_dir, FOLDER))
+
+
+@dataclass(frozen=True)
+class ComparingScorer(Scorer):
+    """A scorer that also needs, for each picture, the one of the same sample at lambda 0: (pictures, those) -> scores."""
+
+    compare: Callable[[torch.Tensor, torch.Tensor], tuple[float, ...]]
+
+
+def _folders() -> dict[str, Path]:
+    """The scorers in models/deradiff_scorers by name; of two with one name the first folder's."""
+    found: dict[str, Path] = {}
+    for root in map(Path, folder_paths.get_folder_paths(FOLDER)):
+        for path in sorted(root.iterdir()) if root.is_dir() else ():
+            if path.is_dir() and not path.name.startswith("."):
+                found.setdefault(path.name, path)
+    return found
+
+
+def _built_in(name: str) -> Scorer:
+    if name == CLOSENESS:
+        return ComparingScorer(name, _without_sweep, scoring.closeness)
+    return Scorer(name, scoring.measure_scorer(name))
+
+
+def _without_sweep(images: torch.Tensor, prompt: str) -> tuple[float, ...]:
+    raise ValueError(
+        f"sweep: the scorer {CLOSENESS!r} compares each picture with the one at lambda 0. Connect the sweep's LAMBDA_SWEEP."
+    )
+
+
+def _at_lambda_0(images: torch.Tensor, sweep: Sweep) -> torch.Tensor:
+    """For each picture of the sweep the one of the same sample at lambda 0."""
+    sweep.check(images)
+    place = next(
+        (n for n, entry in enumerate(sweep.entries) if entry.method == REALIGNED and entry.strength == 0), None
+    )
+    if place is None:
+        raise ValueError(f"sweep: {CLOSENESS!r} needs the picture at lambda 0. Add 0 to the lambdas of the sweep.")
+    first = place * sweep.samples
+    return images[first : first + sweep.samples].repeat(len(sweep.entries), 1, 1, 1)
+
+
+def _standardised(values: tuple[float, ...]) -> tuple[float, ...]:
+    """(value - mean) / standard deviation over all pictures given; zeros where all are equal."""
+    mean, deviation = statistics.fmean(values), statistics.pstdev(values)
+    return tuple((value - mean) / deviation if deviation > 0 else 0.0 for value in values)
+
+
+def _weighted(name: str, values: tuple[float, ...], weight: float, scale: str) -> Scores:
+    """Raises ValueError for an unknown scale and a weight that is not finite."""
+    if scale not in SCALES:
+        raise ValueError(f"scale: expected one of {', '.join(SCALES)}, got {scale!r}.")
+    if not math.isfinite(weight):
+        raise ValueError(f"weight: expected a finite number, got {weight}.")
+    if scale == "standardised":
+        name, values = f"z({name})", _standardised(values)
+    return Scores(name if weight == 1 else f"{weight:g} * {name}", tuple(weight * value for value in values))
+
+
+def _sum(scores: Scores, added: Scores) -> Scores:
+    if len(added.values) != len(scores.values):
+        raise ValueError(
+            f"add_to: expected scores of {len(scores.values)} pictures, as in images, got {len(added.values)}. "
+            "Score the same pictures in both nodes."
+        )
+    values = tuple(one + other for one, other in zip(added.values, scores.values, strict=True))
+    return Scores(f"{added.name} + {scores.name}", values)
+
+
+class DeRaDiffLoadScorer(io.ComfyNode):
+    """A scorer from a local folder, or a built-in measure."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        built_in = [f"{name}{_BUILT_IN}" for name in (*MEASURES, CLOSENESS)]
+        return schema(
+            node_id="DeRaDiffLoadScorer",
+            display_name="Load Scorer (DeRaDiff)",
+            category=_CATEGORY,
+            search_aliases=["pickscore", "hpsv2", "clipscore", "aesthetic", "reward model"],
+            description="Load what pictures are scored with: PickScore, HPSv2, CLIPScore or the LAION aesthetic predictor from a folder in "
+            "models/deradiff_scorers, or a measure that needs no model. Nothing is downloaded.",
+            inputs=[
+                io.Combo.Input(
+                    "scorer",
+                    options=[*_folders(), *built_in],
+                    tooltip="A folder in models/deradiff_scorers (the help page lists the files it needs), or a built-in measure, which always works.",
+                ),
+                io.Combo.Input(
+                    "kind",
+                    options=list(scorer_files.KINDS),
+                    default=scorer_files.AUTO,
+                    tooltip="What the folder holds. auto: aesthetic if a predictor's head lies in it, otherwise by its name: pickscore, hpsv2, "
+                    "else clipscore. Built-in measures ignore it.",
+                ),
+            ],
+            outputs=[
+                io.Custom("SCORER").Output("scorer_out", display_name="scorer", tooltip="Connect it to Score Images.")
+            ],
+        )
+
+    @classmethod
+    def execute(cls, scorer: str, kind: str) -> io.NodeOutput:
+        folders = _folders()
+        if scorer in folders:
+            found, score = scoring.folder_scorer(folders[scorer], kind)
+            return io.NodeOutput(Scorer(scorer if found in scorer.lower() else f"{scorer} ({found})", score))
+        name = scorer.removesuffix(_BUILT_IN)
+        if name == scorer or name not in (*MEASURES, CLOSENESS):
+            known = ", ".join([*folders, *(f"{name}{_BUILT_IN}" for name in (*MEASURES, CLOSENESS))])
+            raise ValueError(f"scorer: no {scorer!r} in models/{FOLDER}. Expected one of: {known}.")
+        return io.NodeOutput(_built_in(name))
+
+
+class DeRaDiffScoreImages(io.ComfyNode):
+    """Scores of a batch, alone or added to another scorer's."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="DeRaDiffScoreImages",
+            display_name="Score Images (DeRaDiff)",
+            category=_CATEGORY,
+            search_aliases=["reward", "rate images", "evaluate"],
+            description="Score each picture of a batch. Chain several of these nodes by add_to to combine scorers: the result is the sum of "
+            "weight x score over the chain.",
+            inputs=[
+                io.Image.Input(
+                    "images", tooltip="The pictures. For Pick Lambda: all pictures of a sweep, in their order."
+                ),
+                io.String.Input(
+                    "prompt",
+                    multiline=True,
+                    default="",
+                    tooltip="The prompt the pictures were made with; the first 77 tokens count. Aesthetic and built-in scorers ignore it.",
+                ),
+                io.Custom("SCORER").Input("scorer", tooltip="From Load Scorer."),
+                io.Float.Input(
+                    "weight",
+                    default=1.0,
+                    min=-1000.0,
+                    max=1000.0,
+                    step=0.05,
+                    tooltip="The score is multiplied by it. 1 leaves it as it is; below 0, a lower score becomes better.",
+                ),
+                io.Combo.Input(
+                    "scale",
+                    options=list(SCALES),
+                    default=SCALES[0],
+                    tooltip="raw: the score in the scorer's own units. standardised: (score - mean) / standard deviation over all these pictures, "
+                    "so that scorers of different units can be added.",
+                ),
+                io.Custom("LAMBDA_SWEEP").Input(
+                    "sweep",
+                    optional=True,
+                    tooltip=f"Only the scorer '{CLOSENESS}' needs it: the sweep the pictures are of.",
+                ),
+                io.Custom("SCORES").Input(
+                    "add_to", optional=True, tooltip="Scores of the same pictures, to which these are added one by one."
+                ),
+            ],
+            outputs=[
+                io.Custom("SCORES").Output(
+                    "scores", display_name="scores", tooltip="One number for each picture, higher is better."
+                )
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        images: torch.Tensor,
+        prompt: str,
+        scorer: Scorer,
+        weight: float,
+        scale: str,
+        sweep: Sweep | None = None,
+        add_to: Scores | None = None,
+    ) -> io.NodeOutput:
+        if isinstance(scorer, ComparingScorer) and sweep is not None:
+            values = scorer.compare(images, _at_lambda_0(images, sweep))
+        else:
+            values = scorer.score(images, prompt)
+        scores = _weighted(scorer.name, values, weight, scale)
+        return io.NodeOutput(_sum(scores, add_to) if add_to else scores)
+
+
+NODES = [DeRaDiffLoadScorer, DeRaDiffScoreImages]
