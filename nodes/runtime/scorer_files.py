@@ -166,15 +166,21 @@ def _head(folder: Path, width: int) -> Head:
     except (*_UNREADABLE, RuntimeError) as error:  # torch.load's word for a damaged archive
         raise _unreadable(files[0], expected, error) from error
     head = Head(width)
-    shapes = {name: tuple(value.shape) for name, value in head.state_dict().items()}
-    found = {name: tuple(getattr(value, "shape", ())) for name, value in weights.items()}
-    if found != shapes:
-        wrong = next(name for name in [*shapes, *found] if found.get(name) != shapes.get(name))
-        raise _foreign(
-            files[0], expected, f"{wrong} is {found.get(wrong, 'missing')}, not {shapes.get(wrong, 'part of it')}"
-        )
+    wrong = _difference(weights, head.state_dict())
+    if wrong:
+        raise _foreign(files[0], expected, wrong)
     head.load_state_dict(weights)
     return head.eval().requires_grad_(False)
+
+
+def _difference(weights: object, wanted: dict[str, torch.Tensor]) -> str:
+    """In what the tensors of a file differ from those wanted, by name and shape; "" if they do not."""
+    if not isinstance(weights, dict):
+        return "it holds no weights"
+    shapes = {name: tuple(value.shape) for name, value in wanted.items()}
+    found = {name: tuple(getattr(value, "shape", ())) for name, value in weights.items()}
+    wrong = (name for name in [*shapes, *found] if found.get(name) != shapes.get(name))
+    return next((f"{name} is {found.get(name, 'missing')}, not {shapes.get(name, 'part of it')}" for name in wrong), "")
 
 
 def _no_tokens(prompt: str) -> dict[str, torch.Tensor]:
