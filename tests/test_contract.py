@@ -31,9 +31,12 @@ NODE_IDS = [
     "DeRaDiffLambdaFromBeta",
     "DeRaDiffKSampler",
     "DeRaDiffKSamplerAdvanced",
+    "DeRaDiffLoadScorer",
+    "DeRaDiffScoreImages",
+    "DeRaDiffPickLambda",
 ]
 OPTIONS_THAT_COUNT = ("default", "min", "max", "step", "round", "control_after_generate", "forceInput", "widgetType")
-FOLDERS = ("checkpoints", "diffusion_models", "loras")
+FOLDERS = ("checkpoints", "diffusion_models", "loras", "deradiff_scorers")
 
 Spec = tuple[str, dict]
 
