@@ -25,7 +25,8 @@ def grid(
     from matplotlib.figure import Figure
 
     sweep.check(images)
-    _check_scores(scores, images)
+    if scores is not None:
+        scores.check(images)
     height, width = images.shape[1:3]
     scale = cell / max(height, width) / _DPI
     columns, rows = len(sweep.entries), sweep.samples
@@ -82,11 +83,3 @@ def _title(entry: Entry, trained_beta: float | None) -> str:
     if known:
         lines.append(f"KL {sum(known) / len(known):.3g} nats")
     return "\n".join(lines)
-
-
-def _check_scores(scores: Scores | None, images: torch.Tensor) -> None:
-    if scores is not None and len(scores.values) != images.shape[0]:
-        raise ValueError(
-            f"scores: expected one score for each of the {images.shape[0]} images, got {len(scores.values)}. "
-            "Score the same images that are connected here."
-        )

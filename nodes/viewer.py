@@ -1,0 +1,85 @@
+"""A sweep in the node itself: the pictures as temporary files, and what the front end's viewer (js/) shows with them.
+May import comfy_api, torch and nodes/wires.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from comfy_api.latest import io, ui
+
+from .schema import CATEGORY, schema
+from .wires import Entry, Scores, Sweep
+
+UI_KEY = "deradiff_sweep"
+
+
+class DeRaDiffSweepViewer(io.ComfyNode):
+    """A slider over the lambdas of a sweep."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="DeRaDiffSweepViewer",
+            display_name="Sweep Viewer (DeRaDiff)",
+            category=f"{CATEGORY}/sweep",
+            is_output_node=True,
+            search_aliases=["lambda slider", "compare lambda", "lambda viewer"],
+            description="Look at a sweep in the node: drag a slider over lambda, hold the picture to compare with lambda 0, and write the "
+            "lambda you like into a realigning node.",
+            inputs=[
+                io.Image.Input(
+                    "images", tooltip="The sweep's latent, decoded: one picture for each lambda and sample."
+                ),
+                io.Custom("LAMBDA_SWEEP").Input("sweep", tooltip="The sweep that the pictures belong to."),
+                io.Custom("SCORES").Input(
+                    "scores", optional=True, tooltip="Scores of the same pictures, shown below each."
+                ),
+            ],
+            outputs=[],
+        )
+
+    @classmethod
+    def execute(cls, images: torch.Tensor, sweep: Sweep, scores: Scores | None = None) -> io.NodeOutput:
+        sweep.check(images)
+        if scores is not None:
+            scores.check(images)
+        files = ui.PreviewImage(images[..., :3], cls=cls).values
+        return io.NodeOutput(ui={UI_KEY: [payload(sweep, files, scores)]})
+
+
+def payload(sweep: Sweep, files: Sequence[Mapping[str, str]], scores: Scores | None) -> dict[str, Any]:
+    """What js/sweep_model.js reads, in JSON's types: {scorer, entries: [{lambda, method, seconds, kl, samples: [{image, score}]}]}.
+
+    files: {filename, subfolder, type} of each picture. kl: the mean over the samples in nats. What is not known is None.
+    """
+    values = scores.values if scores else [math.nan] * len(files)
+    pictures = [{"image": dict(file), "score": _known(value)} for file, value in zip(files, values, strict=True)]
+    return {
+        "scorer": scores.name if scores else None,
+        "entries": [
+            _entry(entry, pictures[index * sweep.samples : (index + 1) * sweep.samples])
+            for index, entry in enumerate(sweep.entries)
+        ],
+    }
+
+
+def _entry(entry: Entry, samples: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "lambda": entry.strength,
+        "method": entry.method,
+        "seconds": _known(entry.seconds),
+        "kl": _known(sum(entry.kl) / len(entry.kl)) if entry.kl else None,
+        "samples": samples,
+    }
+
+
+def _known(value: float) -> float | None:
+    """The number, or None where it is NaN or infinite, which JSON has no word for."""
+    return float(value) if math.isfinite(value) else None
+
+
+NODES = [DeRaDiffSweepViewer]
