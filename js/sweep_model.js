@@ -1,0 +1,111 @@
+// What the sweep viewer shows, read from the node's results: entries, samples, the words below a picture.
+// Pure: no DOM, no ComfyUI. The results are those of nodes/viewer.py.
+
+/**
+ * @typedef {{filename: string, subfolder: string, type: string}} ImageRef
+ * @typedef {{image: ImageRef, score: number | null}} Sample
+ * @typedef {{lambda: number, method: string, seconds: number | null, kl: number | null, samples: Sample[]}} Entry
+ * @typedef {{scorer: string | null, entries: Entry[]}} Sweep
+ */
+
+export const REALIGNED = "realigned";
+export const SOUP = "soup";
+
+/**
+ * The sweep in a node's results, or null: nothing was run yet, or the results are somebody else's.
+ * @param {any} output what onExecuted and app.nodeOutputs give for one node
+ * @returns {Sweep | null}
+ */
+export function readSweep(output) {
+  const sweep = output?.deradiff_sweep?.at?.(-1);
+  return sweep?.entries?.length ? sweep : null;
+}
+
+/**
+ * The entries of one method, lambda rising.
+ * @param {Sweep} sweep
+ * @param {string} method
+ * @returns {Entry[]}
+ */
+export function entriesOf(sweep, method) {
+  return sweep.entries.filter((entry) => entry.method === method).sort((a, b) => a.lambda - b.lambda);
+}
+
+/**
+ * The methods that the sweep has, the realigned first.
+ * @param {Sweep} sweep
+ * @returns {string[]}
+ */
+export function methodsOf(sweep) {
+  return [REALIGNED, SOUP].filter((method) => sweep.entries.some((entry) => entry.method === method));
+}
+
+/**
+ * The place of the entry whose lambda is nearest; of two, the smaller.
+ * @param {Entry[]} entries
+ * @param {number} lambda
+ * @returns {number}
+ */
+export function nearest(entries, lambda) {
+  let best = 0;
+  entries.forEach((entry, index) => {
+    if (Math.abs(entry.lambda - lambda) < Math.abs(entries[best].lambda - lambda)) best = index;
+  });
+  return best;
+}
+
+/**
+ * What a picture is compared with: lambda 0, the reference; the smallest lambda where 0 was not swept.
+ * @param {Sweep} sweep
+ * @returns {Entry}
+ */
+export function baseline(sweep) {
+  return entriesOf(sweep, methodsOf(sweep)[0])[0];
+}
+
+/**
+ * "0.50", "0.125": two decimals, more where they are needed.
+ * @param {number} value
+ * @returns {string}
+ */
+export function lambdaText(value) {
+  const text = String(Number(value.toFixed(4)));
+  return text.length - text.indexOf(".") - 1 > 2 && text.includes(".") ? text : Number(text).toFixed(2);
+}
+
+/**
+ * Three significant digits, without exponent below a million.
+ * @param {number} value
+ * @returns {string}
+ */
+export function shortNumber(value) {
+  const size = Math.abs(value);
+  if (size >= 1e6 || (size > 0 && size < 1e-4)) return value.toExponential(1);
+  return size >= 100 ? String(Math.round(value)) : String(Number(value.toPrecision(3)));
+}
+
+/**
+ * "λ = 0.50 · KL 12.3 nats · 1.2 s · score 0.31"; what is not known is left out.
+ * @param {Entry} entry
+ * @param {number} sample
+ * @returns {string}
+ */
+export function readout(entry, sample) {
+  const score = entry.samples[sample]?.score;
+  const known = (/** @type {number | null | undefined} */ value) => value !== null && value !== undefined;
+  const parts = [`λ = ${lambdaText(entry.lambda)}`];
+  if (entry.method === SOUP) parts.push("weights");
+  if (known(entry.kl)) parts.push(`KL ${shortNumber(entry.kl)} nats`);
+  if (known(entry.seconds)) parts.push(`${entry.seconds.toFixed(1)} s`);
+  if (known(score)) parts.push(`score ${shortNumber(score)}`);
+  return parts.join(" · ");
+}
+
+/**
+ * Where the server gives the picture.
+ * @param {ImageRef} image
+ * @returns {string}
+ */
+export function imagePath(image) {
+  return `/view?${new URLSearchParams({ filename: image.filename, subfolder: image.subfolder, type: image.type })}`;
+}

@@ -1,0 +1,57 @@
+// The nodes of a graph that take a lambda, and writing one into them.
+// Pure but for the graph it is given: no DOM, no ComfyUI.
+
+/**
+ * @typedef {{key: string, label: string, node: any}} Target
+ */
+
+export const REALIGNING = ["DeRaDiffKSampler", "DeRaDiffKSamplerAdvanced", "DeRaDiffRealign"];
+
+/**
+ * Every realigning node of the graph and of its subgraphs, in the order of the graph.
+ * @param {any} graph
+ * @param {string} path titles of the subgraphs around it
+ * @param {Set<any>} seen graphs that were visited: a subgraph may be used more than once
+ * @returns {Target[]}
+ */
+export function targetsIn(graph, path = "", seen = new Set()) {
+  if (!graph || seen.has(graph)) return [];
+  seen.add(graph);
+  return (graph.nodes ?? graph._nodes ?? []).flatMap((/** @type {any} */ node) => {
+    if (node.subgraph) return targetsIn(node.subgraph, `${path}${titleOf(node)} › `, seen);
+    if (!REALIGNING.includes(node.comfyClass ?? node.type)) return [];
+    return [{ key: `${graph.id}:${node.id}`, label: `${path}${titleOf(node)} (#${node.id})`, node }];
+  });
+}
+
+/**
+ * Write lambda into the node's widget as if it had been typed.
+ * @param {Target} target
+ * @param {number} lambda
+ * @param {any} canvas what widget callbacks are given
+ * @returns {string} what was done, or why it could not be
+ */
+export function writeLambda(target, lambda, canvas) {
+  const { node, label } = target;
+  const widget = node.widgets?.find((/** @type {any} */ each) => each.name === "lambda");
+  if (!widget) return `${label} has no lambda widget.`;
+  if (node.inputs?.find((/** @type {any} */ slot) => slot.name === "lambda" && slot.link != null)) {
+    return `The lambda of ${label} is connected to another node. Remove that link to set it here.`;
+  }
+  const { min = 0, max = Infinity } = widget.options ?? {};
+  if (lambda < min || lambda > max) return `${label} takes a lambda from ${min} to ${max}, not ${lambda}.`;
+  canvas?.emitBeforeChange?.();
+  widget.value = lambda;
+  widget.callback?.(widget.value, canvas, node);
+  canvas?.emitAfterChange?.();
+  node.setDirtyCanvas?.(true, true);
+  return `λ = ${widget.value} is set in ${label}.`;
+}
+
+/**
+ * @param {any} node
+ * @returns {string}
+ */
+function titleOf(node) {
+  return node.title || node.type;
+}
