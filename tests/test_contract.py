@@ -34,6 +34,9 @@ NODE_IDS = [
     "DeRaDiffLoadScorer",
     "DeRaDiffScoreImages",
     "DeRaDiffPickLambda",
+    "DeRaDiffSweepViewer",
+    "DeRaDiffLambdaSweep",
+    "DeRaDiffSweepGrid",
 ]
 OPTIONS_THAT_COUNT = ("default", "min", "max", "step", "round", "control_after_generate", "forceInput", "widgetType")
 FOLDERS = ("checkpoints", "diffusion_models", "loras", "deradiff_scorers")
