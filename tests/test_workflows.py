@@ -5,7 +5,6 @@ May import demo/comfyui.py and demo/graph.py; the models are small files of the 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import io
 import itertools
 import json
@@ -119,19 +118,10 @@ def server() -> Iterator[comfyui.Server]:
     """A ComfyUI with this checkout installed and the small models in place. The models are kept between runs."""
     base = comfyui.base_directory("standins")
     comfyui.prepare(base)
-    _write_models(base / "models")
+    checkpoints.write_once(base / "models")
     Image.linear_gradient("L").resize((64, 64)).convert("RGB").save(base / "input" / "example.png")
     with comfyui.Server(base, log=base / "comfyui.log") as started:
         yield started
-
-
-def _write_models(models: Path) -> None:
-    """Written anew only when what writes them has changed."""
-    sources = [Path(checkpoints.__file__), Path(checkpoints.standins.__file__), ROOT / "demo/training/networks.py"]
-    stamp, wanted = models / "written.txt", hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
-    if not stamp.exists() or stamp.read_text() != wanted:
-        checkpoints.write_all(models)
-        stamp.write_text(wanted)
 
 
 def _smaller(prompt: comfyui.Prompt) -> comfyui.Prompt:
