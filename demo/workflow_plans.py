@@ -95,7 +95,7 @@ def _sd15_dpo() -> Plan:
         "### How strongly should the alignment act?\n\n"
         "The pair is Stable Diffusion 1.5 (the **reference**) and the same model after Diffusion-DPO (the **aligned** "
         "model). At every step the sampler mixes their predictions:\n\n"
-        "`(1 - lambda) * reference + lambda * aligned`\n\n"
+        "**(1 - lambda) · reference + lambda · aligned**\n\n"
         "- **lambda = 0** is the reference alone, **1** the aligned model as it was trained.\n"
         "- **0.5** stands for a model trained with twice the KL penalty.\n"
         "- Keep the seed and move lambda to compare. Above 1 is allowed; artefacts are common above 2."
@@ -168,7 +168,7 @@ def _custom_sampler() -> Plan:
         "**Realign Model** makes a single MODEL of the pair. It works wherever a MODEL goes: guiders, custom samplers, "
         "detailers, upscalers, guidance patches.\n\n"
         "Here it runs under CFGGuider and SamplerCustomAdvanced. The pair is two diffusion models without text encoder "
-        "and VAE, which have loaders of their own; `fp8` halves the memory of both."
+        "and VAE, which have loaders of their own; fp8 halves the memory of both."
     )
     core = (
         Node("guider", "CFGGuider", values={"cfg": 7.5}, inputs=guided, size=_NARROW),
@@ -220,7 +220,7 @@ def _img2img() -> Plan:
         "The first pass repaints the picture with **denoise** 0.6. The second enlarges the latent by 1.5 and runs only "
         "the last half of its schedule (**start_at_step**), with a smaller lambda: the alignment has shaped the picture "
         "already, and the reference keeps its texture.\n\n"
-        "Put your picture in the `input` folder or drop it on *Load Image*."
+        "Put your picture in the *input* folder or drop it on *Load Image*."
     )
     prompt = _prompts("an oil painting, visible brush strokes", _UNWANTED, "pair.clip")
     return Plan(
@@ -259,7 +259,7 @@ def _two_rewards() -> Plan:
         "### Two rewards, each with its own lambda\n\n"
         "Two models were aligned from the same reference: one by DPO on preferences, one by SPO on aesthetics. The "
         "first **Realign** mixes in DPO; its MODEL is the reference of the second, which mixes in SPO:\n\n"
-        "`reference + lambda1 * (DPO - reference) + lambda2 * (SPO - reference)`\n\n"
+        "**reference + lambda1 · (DPO - reference) + lambda2 · (SPO - reference)**\n\n"
         "The first lambda comes from the KL strength **beta**: trained with 5000, wanted 10000, so 0.5. SPO states its "
         "beta on another scale; its lambda is set by eye."
     )
@@ -295,7 +295,7 @@ def _demo() -> Plan:
         "A very small model of the SD1.5 class that draws coloured shapes in 64 x 64 pixels, and the same model aligned "
         "by Diffusion-DPO on warm light alone, so far that it forgets its caption. Move **lambda** between 0 and 1 and "
         "queue again.\n\n"
-        "The two files come with the pack: `make demo` and `make serve` put them in place. It knows captions of this "
+        "The two files come with the pack: *make demo* and *make serve* put them in place. It knows captions of this "
         "form: *a red circle on a white background*."
     )
     prompt = _prompts("a blue circle on a white background", "", "checkpoint.CLIP")
