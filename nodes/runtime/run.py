@@ -14,6 +14,7 @@ import torch
 from comfy.model_base import BaseModel
 from comfy.model_patcher import ModelPatcher, create_model_options_clone
 from comfy.patcher_extension import WrappersMP
+from comfy_api.torch_helpers.torch_compile import COMPILE_KEY, TORCH_COMPILE_KWARGS, apply_torch_compile_factory
 
 from ..realign import mixture
 from . import LOG, pair, twin
@@ -49,7 +50,7 @@ class AlignedModel:
 
     def _twin(self, reference: ModelPatcher) -> BaseModel:
         self._layers = self.patcher.model.adapted(reference.model)
-        changes = {**self._layers, **dict(pair.replaced_objects(reference, self.patcher))}
+        changes = {**dict(pair.replaced_objects(reference, self.patcher)), **self._layers}
         module: BaseModel = twin.twin(reference.model, changes)
         _compile_anew(self.options, module)
         return module
@@ -103,8 +104,6 @@ def drop_run_wrappers(options: dict) -> None:
 
 def _compile_anew(options: dict, module: BaseModel) -> None:
     """Where core's torch.compile wrapper holds the reference's compiled module, give it the twin's instead."""
-    from comfy_api.torch_helpers.torch_compile import COMPILE_KEY, TORCH_COMPILE_KWARGS, apply_torch_compile_factory
-
     wrappers = options["transformer_options"].get("wrappers", {}).get(WrappersMP.APPLY_MODEL, {})
     if COMPILE_KEY in wrappers:
         compiled = torch.compile(model=module.diffusion_model, **options[TORCH_COMPILE_KWARGS])
