@@ -298,7 +298,7 @@ def _demo() -> Plan:
         "The two files come with the pack: *make demo* and *make serve* put them in place. It knows captions of this "
         "form: *a red circle on a white background*."
     )
-    prompt = _prompts("a blue circle on a white background", "", "checkpoint.CLIP")
+    prompt = _prompts("a purple triangle on a white background", "", "checkpoint.CLIP")
     return Plan(
         note,
         (
