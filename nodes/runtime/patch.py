@@ -66,7 +66,7 @@ def _sample(executor: WrapperExecutor, *args: Any, **kwargs: Any) -> torch.Tenso
     _warn_of_run(model, realignment)
     if any("hooks" in cond for conds in guider.conds.values() for cond in conds):
         model.set_additional_models(KEY, pair.hookable(model.get_additional_models_with_key(KEY)))
-    run = Run(model, model.get_additional_models_with_key(KEY), realignment.weights, guider.conds)
+    run = Run(guider, model.get_additional_models_with_key(KEY), realignment.weights)
     guider.model_options[KEY] = run
     try:
         output = executor(*args, **kwargs)

@@ -5,6 +5,7 @@ May import torch, comfy and nodes/realign. Nothing here outlives the run.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import comfy.model_management
 import comfy.patcher_extension
@@ -56,20 +57,19 @@ class AlignedModel:
         return module
 
     def __call__(
-        self,
-        reference: BaseModel,
-        conds: list,
-        x: torch.Tensor,
-        timestep: torch.Tensor,
-        model_options: dict,
+        self, reference: BaseModel, conds: list, x: torch.Tensor, timestep: torch.Tensor, additions: dict
     ) -> Branches:
-        """Denoised latents of each conditioning branch, as core's calc_cond_batch returns them."""
-        self.options["transformer_options"]["sample_sigmas"] = model_options["transformer_options"].get("sample_sigmas")
+        """Denoised latents of each conditioning branch, as core's calc_cond_batch returns them.
+
+        additions: transformer options that this call brings, beside the model's own.
+        """
         if hasattr(reference, "latent_shapes"):
             self.module.latent_shapes = reference.latent_shapes
         if not self._shared:
             self._follow_hook_strengths(conds)
-        return comfy.samplers.calc_cond_batch(self.module, conds, x, timestep, self.options)
+        options = {"transformer_options": additions}
+        options = comfy.patcher_extension.merge_nested_dicts(self.options, options)
+        return comfy.samplers.calc_cond_batch(self.module, conds, x, timestep, options)
 
     def _follow_hook_strengths(self, conds: list) -> None:
         """Core notices a scheduled hook's new strength once a step, for the model it evaluates first; that may not be this one."""
@@ -102,6 +102,26 @@ def drop_run_wrappers(options: dict) -> None:
         )
 
 
+def added(given: dict, base: dict) -> dict:
+    """What `given` holds that `base` does not, by identity and down to the items of nested dicts and lists.
+
+    A guidance patch (PAG, SEG ...) evaluates the model once more with attention patches of its own in the options of that
+    call; they must reach both models.
+    """
+    found: dict = {}
+    for key, value in given.items():
+        before = base.get(key)
+        if value is before:
+            continue
+        if isinstance(value, dict) and isinstance(before, dict):
+            value = added(value, before)
+        elif isinstance(value, list) and isinstance(before, list):
+            value = [item for item in value if not any(item is other for other in before)]
+        if not isinstance(value, dict | list) or value:
+            found[key] = value
+    return found
+
+
 def _compile_anew(options: dict, module: BaseModel) -> None:
     """Where core's torch.compile wrapper holds the reference's compiled module, give it the twin's instead."""
     wrappers = options["transformer_options"].get("wrappers", {}).get(WrappersMP.APPLY_MODEL, {})
@@ -113,13 +133,12 @@ def _compile_anew(options: dict, module: BaseModel) -> None:
 class Run:
     """What a realigned MODEL does between the start and the end of one sampling run."""
 
-    def __init__(
-        self, reference: ModelPatcher, companions: Sequence[ModelPatcher], weights: Sequence[float], conds: dict
-    ) -> None:
-        self.reference = reference
+    def __init__(self, guider: Any, companions: Sequence[ModelPatcher], weights: Sequence[float]) -> None:
+        """guider: any CFGGuider, at the start of its run."""
+        self.reference: ModelPatcher = guider.model_patcher
+        self._guider = guider
         self._companions = companions
         self._weights = (mixture.reference_weight(weights), *weights)
-        self._conds = conds
         self._aligned: dict[int, AlignedModel] = {}
         self._sound: dict[str, torch.Tensor] = {}
 
@@ -130,6 +149,7 @@ class Run:
 
         x: (B, C, H, W) or (B, C, T, H, W) noisy latent, timestep: (B,) sigmas. `executor` is the reference's own evaluation.
         """
+        additions = added(model_options["transformer_options"], self._guider.model_options["transformer_options"])
         predictions: list[Branches] = []
         weights: list[float] = []
         for index, weight in enumerate(self._weights):
@@ -140,7 +160,7 @@ class Run:
             if index == 0:
                 branches = executor(self.reference.model, conds, x, timestep, model_options)
             else:
-                branches = self._model(index)(self.reference.model, conds, x, timestep, model_options)
+                branches = self._model(index)(self.reference.model, conds, x, timestep, additions)
             self._watch(self._name(index), x, branches)
             predictions.append(branches)
             weights.append(weight)
@@ -148,7 +168,7 @@ class Run:
 
     def _model(self, index: int) -> AlignedModel:
         if index not in self._aligned:
-            self._aligned[index] = AlignedModel(self._companions[index - 1], self.reference, self._conds)
+            self._aligned[index] = AlignedModel(self._companions[index - 1], self.reference, self._guider.conds)
         return self._aligned[index]
 
     def _name(self, index: int) -> str:
