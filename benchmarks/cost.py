@@ -14,9 +14,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "tests"))
-
 import conftest  # noqa: F401  starts ComfyUI and imports the pack
 import standins
 import torch

@@ -36,7 +36,7 @@ async (plan) => {
     if (files.length) node.properties.models = files;
   };
 
-  // The note is as high as its text, which the page lays out a little later.
+  // The note has room for its text, which the page lays out a little later and Nodes 2.0 sets larger.
   const note = create("MarkdownNote", "About this workflow", [NOTE, 100], [0, TITLE]);
   note.widgets[0].value = plan.text;
   let height = -1, seen = 0;
@@ -47,7 +47,7 @@ async (plan) => {
     seen = now === height ? seen + 1 : 0;
     height = now;
   }
-  note.setSize([NOTE, height + 50]);
+  note.setSize([NOTE, 1.5 * height + 90]);
 
   const made = {};
   const column = (nodes, x, top) => {
@@ -105,12 +105,12 @@ async (plan) => {
     box[2] = Math.max(box[2], item.pos[0] + item.size[0]);
     box[3] = Math.max(box[3], item.pos[1] + item.size[1]);
   }
-  const MENU = 100; // pixels at the top of the window
-  const room = [window.innerWidth, window.innerHeight - MENU];
-  const scale = Math.min(1, (0.94 * room[0]) / box[2], (0.9 * room[1]) / (box[3] - box[1]));
+  const MENU = 100, SIDE = 80; // pixels that the page covers at the top and at the left
+  const room = [window.innerWidth - SIDE, window.innerHeight - MENU];
+  const scale = Math.min(1, (0.96 * room[0]) / box[2], (0.9 * room[1]) / (box[3] - box[1]));
   app.canvas.ds.scale = scale;
   app.canvas.ds.offset = [
-    (room[0] / scale - box[2]) / 2,
+    (SIDE + (room[0] - box[2] * scale) / 2) / scale,
     (MENU + (room[1] - (box[3] - box[1]) * scale) / 2) / scale - box[1],
   ];
   app.canvas.setDirty(true, true);

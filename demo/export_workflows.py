@@ -19,7 +19,8 @@ import comfyui
 from graph import to_prompt
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
-from workflow_plans import PLANS, Plan
+from workflow_nodes import Plan
+from workflow_plans import PLANS
 
 WORKFLOWS = comfyui.CHECKOUT / "workflows"
 PICTURES = comfyui.CHECKOUT / "demo" / "output" / "workflows"

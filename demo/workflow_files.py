@@ -18,7 +18,7 @@ class File:
 
     @property
     def line(self) -> str:
-        return f"- [{self.name}]({self.url}) in `models/{self.directory}`"
+        return f"- [{self.name}]({self.url}) in *models/{self.directory}*"
 
 
 SD15 = File(

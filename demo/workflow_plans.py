@@ -3,99 +3,33 @@ Standard library only; demo/export_workflows.py turns these into workflows/*.jso
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
-from workflow_files import CLIP_L, DPO, DPO_LORA, SD15, SD15_UNET, SDXL, SPO_LORA, VAE, File
-
-
-@dataclass(frozen=True)
-class Node:
-    """values: widget -> value. inputs: socket -> "node.output". size: (width, height) in pixels, 0 = as it comes."""
-
-    name: str
-    kind: str
-    title: str = ""
-    values: dict[str, object] = field(default_factory=dict)
-    inputs: dict[str, str] = field(default_factory=dict)
-    files: tuple[File, ...] = ()
-    size: tuple[int, int] = (300, 0)
-
-
-Column = tuple[Node, ...]  # from top to bottom
-Group = tuple[str, tuple[Column, ...]]  # a title, and columns from left to right
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A workflow: the text of its note, and from left to right its stacks of groups. The note stands above the first."""
-
-    note: str
-    stacks: tuple[tuple[Group, ...], ...]
-
-    def nodes(self) -> list[Node]:
-        return [node for stack in self.stacks for _, columns in stack for column in columns for node in column]
-
-    def text(self) -> str:
-        """The note, with the files to download at its end."""
-        files = dict.fromkeys(file for node in self.nodes() for file in node.files)
-        return self.note + ("\n\n**Files**\n\n" + "\n".join(file.line for file in files) if files else "")
-
-
-_WIDE, _NARROW = (420, 0), (270, 0)
-_PAINTING = "a watercolour painting of a lighthouse on a cliff at dawn, calm sea, soft light"
-_UNWANTED = "blurry, low quality, text"
-
-
-def _pair() -> Node:
-    values = {"reference": SD15.name, "aligned": DPO.name}
-    return Node("pair", "DeRaDiffLoadCheckpointPair", values=values, files=(SD15, DPO), size=_WIDE)
-
-
-def _checkpoint(file: File | None, name: str) -> Node:
-    files = (file,) if file else ()
-    title = "Load the reference checkpoint"
-    return Node("checkpoint", "CheckpointLoaderSimple", title, {"ckpt_name": name}, files=files, size=_WIDE)
-
-
-def _prompts(positive: str, negative: str, clip: str) -> tuple[Node, ...]:
-    def prompt(name: str, title: str, text: str) -> Node:
-        return Node(name, "CLIPTextEncode", title, {"text": text}, {"clip": clip}, size=(360, 150))
-
-    return prompt("positive", "Positive prompt", positive), prompt("negative", "Negative prompt", negative)
-
-
-def _empty(width: int, height: int, batch: int = 1) -> Node:
-    values = {"width": width, "height": height, "batch_size": batch}
-    return Node("latent", "EmptyLatentImage", values=values, size=(360, 0))
-
-
-def _stack(title: str, *columns: Column) -> tuple[Group]:
-    return ((title, columns),)
-
-
-def _picture(title: str, samples: str, vae: str, prefix: str) -> tuple[Group]:
-    decode = Node("decode", "VAEDecode", inputs={"samples": samples, "vae": vae}, size=(180, 0))
-    save = Node("save", "SaveImage", "", {"filename_prefix": prefix}, {"images": "decode.IMAGE"}, size=(340, 400))
-    return _stack(title, (decode,), (save,))
-
-
-def _settings(seed: int, steps: int, cfg: float, sampler: str = "euler_ancestral") -> dict[str, object]:
-    return {"seed": seed, "steps": steps, "cfg": cfg, "sampler_name": sampler, "scheduler": "normal"}
-
-
-def _sockets(reference: str, aligned: str, latent: str = "latent.LATENT") -> dict[str, str]:
-    conditions = {"positive": "positive.CONDITIONING", "negative": "negative.CONDITIONING"}
-    return {"reference": reference, "aligned": aligned, **conditions, "latent_image": latent}
+from workflow_files import CLIP_L, DPO, DPO_LORA, SD15_UNET, SDXL, SPO_LORA, VAE
+from workflow_nodes import (
+    NARROW,
+    PAINTING,
+    UNWANTED,
+    WIDE,
+    Node,
+    Plan,
+    checkpoint,
+    empty_latent,
+    picture,
+    prompts,
+    sd15_pair,
+    settings,
+    sockets,
+    stack,
+)
 
 
 def _sd15_dpo() -> Plan:
-    values = {**_settings(42, 50, 7.5), "lambda": 0.5}
-    sampler = Node("sampler", "DeRaDiffKSampler", values=values, inputs=_sockets("pair.reference", "pair.aligned"))
+    values = {**settings(42, 50, 7.5), "lambda": 0.5}
+    sampler = Node("sampler", "DeRaDiffKSampler", values=values, inputs=sockets("pair.reference", "pair.aligned"))
     note = (
         "### How strongly should the alignment act?\n\n"
         "The pair is Stable Diffusion 1.5 (the **reference**) and the same model after Diffusion-DPO (the **aligned** "
         "model). At every step the sampler mixes their predictions:\n\n"
-        "`(1 - lambda) * reference + lambda * aligned`\n\n"
+        "**(1 - lambda) · reference + lambda · aligned**\n\n"
         "- **lambda = 0** is the reference alone, **1** the aligned model as it was trained.\n"
         "- **0.5** stands for a model trained with twice the KL penalty.\n"
         "- Keep the seed and move lambda to compare. Above 1 is allowed; artefacts are common above 2."
@@ -103,10 +37,10 @@ def _sd15_dpo() -> Plan:
     return Plan(
         note,
         (
-            _stack("1  The pair", (_pair(),)),
-            _stack("2  The prompt", (*_prompts(_PAINTING, _UNWANTED, "pair.clip"), _empty(512, 512))),
-            _stack("3  Sample at lambda", (sampler,)),
-            _picture("4  The picture", "sampler.latent", "pair.vae", "deradiff_sd15_dpo"),
+            stack("1  The pair", (sd15_pair(),)),
+            stack("2  The prompt", (*prompts(PAINTING, UNWANTED, "pair.clip"), empty_latent(512, 512))),
+            stack("3  Sample at lambda", (sampler,)),
+            picture("4  The picture", "sampler.latent", "pair.vae", "deradiff_sd15_dpo"),
         ),
     )
 
@@ -118,10 +52,10 @@ def _sdxl_dpo_lora() -> Plan:
         values={"lora": DPO_LORA.name, "strength": 1.0},
         inputs={"model": "checkpoint.MODEL"},
         files=(DPO_LORA,),
-        size=_WIDE,
+        size=WIDE,
     )
-    values = {**_settings(42, 50, 5.0), "lambda": 0.5}
-    sampler = Node("sampler", "DeRaDiffKSampler", values=values, inputs=_sockets("pair.reference", "pair.aligned"))
+    values = {**settings(42, 50, 5.0), "lambda": 0.5}
+    sampler = Node("sampler", "DeRaDiffKSampler", values=values, inputs=sockets("pair.reference", "pair.aligned"))
     note = (
         "### A DPO LoRA as the aligned model\n\n"
         "The aligned model is SDXL with a DPO LoRA. Both models run over **one copy of the weights**: the memory of one "
@@ -132,10 +66,10 @@ def _sdxl_dpo_lora() -> Plan:
     return Plan(
         note,
         (
-            _stack("1  The pair", (_checkpoint(SDXL, SDXL.name), pair)),
-            _stack("2  The prompt", (*_prompts(_PAINTING, _UNWANTED, "checkpoint.CLIP"), _empty(1024, 1024))),
-            _stack("3  Sample at lambda", (sampler,)),
-            _picture("4  The picture", "sampler.latent", "checkpoint.VAE", "deradiff_sdxl_dpo_lora"),
+            stack("1  The pair", (checkpoint(SDXL, SDXL.name), pair)),
+            stack("2  The prompt", (*prompts(PAINTING, UNWANTED, "checkpoint.CLIP"), empty_latent(1024, 1024))),
+            stack("3  Sample at lambda", (sampler,)),
+            picture("4  The picture", "sampler.latent", "checkpoint.VAE", "deradiff_sdxl_dpo_lora"),
         ),
     )
 
@@ -146,14 +80,14 @@ def _custom_sampler() -> Plan:
         "DeRaDiffLoadDiffusionPair",
         values={"reference": SD15_UNET.name, "aligned": DPO.name, "weight_dtype": "default"},
         files=(SD15_UNET, DPO),
-        size=_WIDE,
+        size=WIDE,
     )
     clip = Node(
-        "clip", "CLIPLoader", values={"clip_name": CLIP_L.name, "type": "stable_diffusion"}, files=(CLIP_L,), size=_WIDE
+        "clip", "CLIPLoader", values={"clip_name": CLIP_L.name, "type": "stable_diffusion"}, files=(CLIP_L,), size=WIDE
     )
-    vae = Node("vae", "VAELoader", values={"vae_name": VAE.name}, files=(VAE,), size=_WIDE)
+    vae = Node("vae", "VAELoader", values={"vae_name": VAE.name}, files=(VAE,), size=WIDE)
     inputs = {"reference": "pair.reference", "aligned": "pair.aligned"}
-    realign = Node("realign", "DeRaDiffRealign", values={"lambda": 0.5}, inputs=inputs, size=_NARROW)
+    realign = Node("realign", "DeRaDiffRealign", values={"lambda": 0.5}, inputs=inputs, size=NARROW)
     guided = {"model": "realign.model", "positive": "positive.CONDITIONING", "negative": "negative.CONDITIONING"}
     sampling = {
         "noise": "noise.NOISE",
@@ -168,22 +102,22 @@ def _custom_sampler() -> Plan:
         "**Realign Model** makes a single MODEL of the pair. It works wherever a MODEL goes: guiders, custom samplers, "
         "detailers, upscalers, guidance patches.\n\n"
         "Here it runs under CFGGuider and SamplerCustomAdvanced. The pair is two diffusion models without text encoder "
-        "and VAE, which have loaders of their own; `fp8` halves the memory of both."
+        "and VAE, which have loaders of their own; fp8 halves the memory of both."
     )
     core = (
-        Node("guider", "CFGGuider", values={"cfg": 7.5}, inputs=guided, size=_NARROW),
-        Node("noise", "RandomNoise", values={"noise_seed": 42}, size=_NARROW),
-        Node("select", "KSamplerSelect", values={"sampler_name": "dpmpp_2m"}, size=_NARROW),
-        Node("sigmas", "BasicScheduler", "", scheduled, {"model": "realign.model"}, size=_NARROW),
+        Node("guider", "CFGGuider", values={"cfg": 7.5}, inputs=guided, size=NARROW),
+        Node("noise", "RandomNoise", values={"noise_seed": 42}, size=NARROW),
+        Node("select", "KSamplerSelect", values={"sampler_name": "dpmpp_2m"}, size=NARROW),
+        Node("sigmas", "BasicScheduler", "", scheduled, {"model": "realign.model"}, size=NARROW),
     )
-    prompt = (*_prompts(_PAINTING, _UNWANTED, "clip.CLIP"), _empty(512, 512))
+    prompt = (*prompts(PAINTING, UNWANTED, "clip.CLIP"), empty_latent(512, 512))
     return Plan(
         note,
         (
-            _stack("1  The pair", (pair, clip, vae)),
+            stack("1  The pair", (pair, clip, vae)),
             (("2  Realign", ((realign,),)), ("3  The prompt", (prompt,))),
-            _stack("4  Sample with core's nodes", core, (Node("sampler", "SamplerCustomAdvanced", inputs=sampling),)),
-            _picture("5  The picture", "sampler.output", "vae.VAE", "deradiff_custom_sampler"),
+            stack("4  Sample with core's nodes", core, (Node("sampler", "SamplerCustomAdvanced", inputs=sampling),)),
+            picture("5  The picture", "sampler.output", "vae.VAE", "deradiff_custom_sampler"),
         ),
     )
 
@@ -191,15 +125,15 @@ def _custom_sampler() -> Plan:
 def _img2img() -> Plan:
     image = Node("image", "LoadImage", "The picture to start from", {"image": "example.png"}, size=(420, 380))
     encode = Node("encode", "VAEEncode", inputs={"pixels": "image.IMAGE", "vae": "pair.vae"}, size=(360, 0))
-    inputs = _sockets("pair.reference", "pair.aligned", "encode.LATENT")
-    values = {**_settings(42, 30, 7.5), "lambda": 0.5, "denoise": 0.6}
+    inputs = sockets("pair.reference", "pair.aligned", "encode.LATENT")
+    values = {**settings(42, 30, 7.5), "lambda": 0.5, "denoise": 0.6}
     sampler = Node("sampler", "DeRaDiffKSampler", values=values, inputs=inputs)
     enlarge = Node(
         "enlarge",
         "LatentUpscaleBy",
         values={"upscale_method": "bislerp", "scale_by": 1.5},
         inputs={"samples": "sampler.latent"},
-        size=_NARROW,
+        size=NARROW,
     )
     second = {
         "lambda": 0.25,
@@ -213,24 +147,24 @@ def _img2img() -> Plan:
         "end_at_step": 10000,
         "return_with_leftover_noise": "disable",
     }
-    inputs = _sockets("pair.reference", "pair.aligned", "enlarge.LATENT")
+    inputs = sockets("pair.reference", "pair.aligned", "enlarge.LATENT")
     refine = Node("refine", "DeRaDiffKSamplerAdvanced", values=second, inputs=inputs)
     note = (
         "### Image to image, with a lambda for each pass\n\n"
         "The first pass repaints the picture with **denoise** 0.6. The second enlarges the latent by 1.5 and runs only "
         "the last half of its schedule (**start_at_step**), with a smaller lambda: the alignment has shaped the picture "
         "already, and the reference keeps its texture.\n\n"
-        "Put your picture in the `input` folder or drop it on *Load Image*."
+        "Put your picture in the *input* folder or drop it on *Load Image*."
     )
-    prompt = _prompts("an oil painting, visible brush strokes", _UNWANTED, "pair.clip")
+    prompt = prompts("an oil painting, visible brush strokes", UNWANTED, "pair.clip")
     return Plan(
         note,
         (
-            _stack("1  The pair and the picture", (_pair(), image)),
-            _stack("2  The prompt", (*prompt, encode)),
-            _stack("3  Repaint", (sampler,)),
-            _stack("4  Refine at 1.5 times the size", (enlarge,), (refine,)),
-            _picture("5  The picture", "refine.latent", "pair.vae", "deradiff_img2img"),
+            stack("1  The pair and the picture", (sd15_pair(), image)),
+            stack("2  The prompt", (*prompt, encode)),
+            stack("3  Repaint", (sampler,)),
+            stack("4  Refine at 1.5 times the size", (enlarge,), (refine,)),
+            picture("5  The picture", "refine.latent", "pair.vae", "deradiff_img2img"),
         ),
     )
 
@@ -243,10 +177,10 @@ def _two_rewards() -> Plan:
         {"lora": SPO_LORA.name, "strength": 1.0},
         {"model": "pair.reference"},
         (SPO_LORA,),
-        _WIDE,
+        WIDE,
     )
     betas = {"trained_beta": 5000.0, "target_beta": 10000.0}
-    beta = Node("beta", "DeRaDiffLambdaFromBeta", values=betas, size=_NARROW)
+    beta = Node("beta", "DeRaDiffLambdaFromBeta", values=betas, size=NARROW)
     first = {"reference": "pair.reference", "aligned": "pair.aligned", "lambda": "beta.lambda"}
     second = {"reference": "realign_dpo.model", "aligned": "spo.aligned"}
     inputs = {
@@ -259,23 +193,23 @@ def _two_rewards() -> Plan:
         "### Two rewards, each with its own lambda\n\n"
         "Two models were aligned from the same reference: one by DPO on preferences, one by SPO on aesthetics. The "
         "first **Realign** mixes in DPO; its MODEL is the reference of the second, which mixes in SPO:\n\n"
-        "`reference + lambda1 * (DPO - reference) + lambda2 * (SPO - reference)`\n\n"
+        "**reference + lambda1 · (DPO - reference) + lambda2 · (SPO - reference)**\n\n"
         "The first lambda comes from the KL strength **beta**: trained with 5000, wanted 10000, so 0.5. SPO states its "
         "beta on another scale; its lambda is set by eye."
     )
     twice = (
         (beta,),
-        (Node("realign_dpo", "DeRaDiffRealign", "Realign: DPO", inputs=first, size=_NARROW),),
-        (Node("realign_spo", "DeRaDiffRealign", "Realign: SPO", {"lambda": 0.4}, second, size=_NARROW),),
+        (Node("realign_dpo", "DeRaDiffRealign", "Realign: DPO", inputs=first, size=NARROW),),
+        (Node("realign_spo", "DeRaDiffRealign", "Realign: SPO", {"lambda": 0.4}, second, size=NARROW),),
     )
-    prompt = (_prompts(_PAINTING, _UNWANTED, "pair.clip"), (_empty(512, 512),))
+    prompt = (prompts(PAINTING, UNWANTED, "pair.clip"), (empty_latent(512, 512),))
     return Plan(
         note,
         (
-            _stack("1  One reference, two aligned models", (_pair(), spo)),
+            stack("1  One reference, two aligned models", (sd15_pair(), spo)),
             (("2  Realign twice", twice), ("3  The prompt", prompt)),
-            _stack("4  Sample", (Node("sampler", "KSampler", values=_settings(42, 50, 7.5), inputs=inputs),)),
-            _picture("5  The picture", "sampler.LATENT", "pair.vae", "deradiff_two_rewards"),
+            stack("4  Sample", (Node("sampler", "KSampler", values=settings(42, 50, 7.5), inputs=inputs),)),
+            picture("5  The picture", "sampler.LATENT", "pair.vae", "deradiff_two_rewards"),
         ),
     )
 
@@ -286,26 +220,26 @@ def _demo() -> Plan:
         "DeRaDiffLoadLoraPair",
         values={"lora": "deradiff_demo_dpo.safetensors", "strength": 1.0},
         inputs={"model": "checkpoint.MODEL"},
-        size=_WIDE,
+        size=WIDE,
     )
-    values = {**_settings(0, 20, 3.0, "euler"), "lambda": 0.5}
-    sampler = Node("sampler", "DeRaDiffKSampler", values=values, inputs=_sockets("pair.reference", "pair.aligned"))
+    values = {**settings(0, 20, 3.0, "euler"), "lambda": 0.5}
+    sampler = Node("sampler", "DeRaDiffKSampler", values=values, inputs=sockets("pair.reference", "pair.aligned"))
     note = (
         "### The demo pair\n\n"
         "A very small model of the SD1.5 class that draws coloured shapes in 64 x 64 pixels, and the same model aligned "
         "by Diffusion-DPO on warm light alone, so far that it forgets its caption. Move **lambda** between 0 and 1 and "
         "queue again.\n\n"
-        "The two files come with the pack: `make demo` and `make serve` put them in place. It knows captions of this "
+        "The two files come with the pack: *make demo* and *make serve* put them in place. It knows captions of this "
         "form: *a red circle on a white background*."
     )
-    prompt = _prompts("a blue circle on a white background", "", "checkpoint.CLIP")
+    prompt = prompts("a purple triangle on a white background", "", "checkpoint.CLIP")
     return Plan(
         note,
         (
-            _stack("1  The pair", (_checkpoint(None, "deradiff_demo.safetensors"), pair)),
-            _stack("2  The prompt", (*prompt, _empty(64, 64, 4))),
-            _stack("3  Sample at lambda", (sampler,)),
-            _picture("4  The pictures", "sampler.latent", "checkpoint.VAE", "deradiff_demo"),
+            stack("1  The pair", (checkpoint(None, "deradiff_demo.safetensors"), pair)),
+            stack("2  The prompt", (*prompt, empty_latent(64, 64, 4))),
+            stack("3  Sample at lambda", (sampler,)),
+            picture("4  The pictures", "sampler.latent", "checkpoint.VAE", "deradiff_demo"),
         ),
     )
 

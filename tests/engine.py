@@ -261,6 +261,7 @@ MAKERS: dict[str, Callable[..., Weights]] = {
     "sd15": lambda seed, base=None: standins.unet("sd15", seed, base),
     "sdxl": lambda seed, base=None: standins.unet("sdxl", seed, base, sizes=KOALA),
     "sd3": standins.mmdit,
+    "sd3 tiny": lambda seed, base=None: standins.mmdit(seed, base, depth=1),
     "wan": _video,
 }
 

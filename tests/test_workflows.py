@@ -89,7 +89,7 @@ def test_note_and_properties_say_where_each_file_comes_from(name: str) -> None:
         for model in properties.get("models", []):
             assert re.fullmatch(r"https://huggingface\.co/[^/]+/[^/]+/resolve/main/.+\.safetensors", model["url"])
             assert f"{model['directory']}/{model['name']}" in checkpoints.FILES
-            assert f"[{model['name']}]({model['url']}) in `models/{model['directory']}`" in _note(workflow)
+            assert f"[{model['name']}]({model['url']}) in *models/{model['directory']}*" in _note(workflow)
 
 
 @every_workflow

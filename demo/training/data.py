@@ -16,11 +16,8 @@ from train_autoencoder import build as build_autoencoder
 
 def autoencoder() -> torch.nn.Module:
     model = build_autoencoder()
-    model.load_state_dict(
-        {k: v.float() for k, v in load_file(session.WEIGHTS / "autoencoder.safetensors").items()}, strict=False
-    )
-    model.vae_scale.data.fill_(1.0)
-    model.vae_shift.data.fill_(0.0)
+    weights = load_file(session.WEIGHTS / "autoencoder.safetensors")
+    model.load_state_dict({name: value.float() for name, value in weights.items()})
     return model.eval().requires_grad_(False)
 
 

@@ -86,7 +86,7 @@ def preferences(work: Path, seed: int) -> tuple[torch.Tensor, torch.Tensor, torc
 
 
 def main() -> None:
-    options = session.arguments(__doc__, steps=1000)
+    options = session.arguments(__doc__, steps=500)
     session.use_comfyui()
     winners, losers, captions = preferences(options.work, options.seed)
     contexts = data.contexts(options.work)

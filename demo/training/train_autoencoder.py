@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 BATCH = 16
+SD15_SCALE = 0.18215  # ComfyUI hands SD1.5 latents over divided by this
 
 
 def batch(seed: int, size: int = BATCH) -> torch.Tensor:
@@ -46,7 +47,7 @@ def main() -> None:
     session.use_comfyui()
     model = build()
     initialise(model)
-    model.vae_scale.requires_grad_(False)
+    model.vae_scale.requires_grad_(False).fill_(SD15_SCALE)
     model.vae_shift.requires_grad_(False)
 
     def loss_at(step: int) -> torch.Tensor:

@@ -14,7 +14,7 @@ PICTURES = 14_400
 
 
 def main() -> None:
-    options = session.arguments(__doc__, steps=4000)
+    options = session.arguments(__doc__, steps=3200)
     session.use_comfyui()
     latents, captions = data.reference_set(options.work, PICTURES, options.seed)
     contexts = data.contexts(options.work)

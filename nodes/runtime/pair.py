@@ -14,10 +14,14 @@ import inspect
 import weakref
 from collections.abc import Iterator, Sequence
 
+import comfy.hooks
 import comfy.model_management
 import comfy.patcher_extension
+import comfy.utils
 import torch
 from comfy.model_patcher import ModelPatcher, create_model_options_clone
+from comfy.patcher_extension import WrappersMP
+from comfy_api.torch_helpers.torch_compile import COMPILE_KEY, TORCH_COMPILE_KWARGS, set_torch_compile_wrapper
 
 from . import KEY, LOG, adapter, twin
 
@@ -150,9 +154,25 @@ def _same_module_state(first: ModelPatcher, second: ModelPatcher) -> bool:
     )
 
 
+class AdaptersPatcher(ModelPatcher):
+    """Around adapters alone. LoRA hooks patch the shared weights, which is the reference's business."""
+
+    def register_all_hook_patches(
+        self,
+        hooks: comfy.hooks.HookGroup,
+        target_dict: dict,
+        model_options: dict | None = None,
+        registered: comfy.hooks.HookGroup | None = None,
+    ) -> comfy.hooks.HookGroup:
+        registered = comfy.hooks.HookGroup() if registered is None else registered
+        for hook in hooks.get_type(comfy.hooks.EnumHookType.Weight):
+            registered.add(hook)
+        return registered
+
+
 def _adapters_only(aligned: ModelPatcher, adapters: adapter.Adapters) -> ModelPatcher:
     """A patcher around the adapters alone that carries the aligned model's options, wrappers and object patches."""
-    small = ModelPatcher(adapters, aligned.load_device, aligned.offload_device)
+    small = AdaptersPatcher(adapters, aligned.load_device, aligned.offload_device)
     small.model_options = create_model_options_clone(aligned.model_options)
     small.wrappers = comfy.patcher_extension.copy_nested_dicts(aligned.wrappers)
     small.callbacks = comfy.patcher_extension.copy_nested_dicts(aligned.callbacks)
@@ -199,7 +219,17 @@ def _rehomed(patcher: ModelPatcher, module: torch.nn.Module) -> ModelPatcher:
         clone.model = module
         clone.backup, clone.object_patches_backup, clone.pinned = {}, {}, set()
     clone.hook_backup, clone.cached_hook_patches, clone.current_hooks = {}, {}, None
+    _compile_for(clone)
     return clone
+
+
+def _compile_for(clone: ModelPatcher) -> None:
+    """Have compiled what was compiled of the first module: its graphs hold the first module's weights."""
+    for path, value in clone.object_patches.items():
+        if twin.is_compiled(value):
+            clone.object_patches[path] = twin.recompiled(value, comfy.utils.get_attr(clone.model, path))
+    if COMPILE_KEY in clone.wrappers.get(WrappersMP.APPLY_MODEL, {}):
+        set_torch_compile_wrapper(clone, **clone.model_options[TORCH_COMPILE_KWARGS])
 
 
 def replaced_objects(reference: ModelPatcher, small: ModelPatcher) -> Iterator[tuple[str, object]]:

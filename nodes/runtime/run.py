@@ -16,6 +16,7 @@ import torch
 from comfy.model_base import BaseModel
 from comfy.model_patcher import ModelPatcher, create_model_options_clone
 from comfy.patcher_extension import WrappersMP
+from comfy_api.torch_helpers.torch_compile import COMPILE_KEY, TORCH_COMPILE_KWARGS, apply_torch_compile_factory
 
 from ..realign import mixture
 from ..realign.divergence import Drift
@@ -52,26 +53,25 @@ class AlignedModel:
 
     def _twin(self, reference: ModelPatcher) -> BaseModel:
         self._layers = self.patcher.model.adapted(reference.model)
-        changes = {**self._layers, **dict(pair.replaced_objects(reference, self.patcher))}
+        changes = {**dict(pair.replaced_objects(reference, self.patcher)), **self._layers}
         module: BaseModel = twin.twin(reference.model, changes)
         _compile_anew(self.options, module)
         return module
 
     def __call__(
-        self,
-        reference: BaseModel,
-        conds: list,
-        x: torch.Tensor,
-        timestep: torch.Tensor,
-        model_options: dict,
+        self, reference: BaseModel, conds: list, x: torch.Tensor, timestep: torch.Tensor, additions: dict
     ) -> Branches:
-        """Denoised latents of each conditioning branch, as core's calc_cond_batch returns them."""
-        self.options["transformer_options"]["sample_sigmas"] = model_options["transformer_options"].get("sample_sigmas")
+        """Denoised latents of each conditioning branch, as core's calc_cond_batch returns them.
+
+        additions: transformer options that this call brings, beside the model's own.
+        """
         if hasattr(reference, "latent_shapes"):
             self.module.latent_shapes = reference.latent_shapes
         if not self._shared:
             self._follow_hook_strengths(conds)
-        return comfy.samplers.calc_cond_batch(self.module, conds, x, timestep, self.options)
+        options = {"transformer_options": additions}
+        options = comfy.patcher_extension.merge_nested_dicts(self.options, options)
+        return comfy.samplers.calc_cond_batch(self.module, conds, x, timestep, options)
 
     def _follow_hook_strengths(self, conds: list) -> None:
         """Core notices a scheduled hook's new strength once a step, for the model it evaluates first; that may not be this one."""
@@ -104,10 +104,28 @@ def drop_run_wrappers(options: dict) -> None:
         )
 
 
+def added(given: dict, base: dict) -> dict:
+    """What `given` holds that `base` does not, by identity and down to the items of nested dicts and lists.
+
+    A guidance patch (PAG, SEG ...) evaluates the model once more with attention patches of its own in the options of that
+    call; they must reach both models.
+    """
+    found: dict = {}
+    for key, value in given.items():
+        before = base.get(key)
+        if value is before:
+            continue
+        if isinstance(value, dict) and isinstance(before, dict):
+            value = added(value, before)
+        elif isinstance(value, list) and isinstance(before, list):
+            value = [item for item in value if not any(item is other for other in before)]
+        if not isinstance(value, dict | list) or value:
+            found[key] = value
+    return found
+
+
 def _compile_anew(options: dict, module: BaseModel) -> None:
     """Where core's torch.compile wrapper holds the reference's compiled module, give it the twin's instead."""
-    from comfy_api.torch_helpers.torch_compile import COMPILE_KEY, TORCH_COMPILE_KWARGS, apply_torch_compile_factory
-
     wrappers = options["transformer_options"].get("wrappers", {}).get(WrappersMP.APPLY_MODEL, {})
     if COMPILE_KEY in wrappers:
         compiled = torch.compile(model=module.diffusion_model, **options[TORCH_COMPILE_KWARGS])
@@ -136,6 +154,7 @@ class Run:
 
         x: (B, C, H, W) or (B, C, T, H, W) noisy latent, timestep: (B,) sigmas. `executor` is the reference's own evaluation.
         """
+        additions = added(model_options["transformer_options"], self._guider.model_options["transformer_options"])
         predictions: list[Branches] = []
         weights: list[float] = []
         for index, weight in enumerate(self._weights):
@@ -146,12 +165,12 @@ class Run:
             if index == 0:
                 branches = executor(self.reference.model, conds, x, timestep, model_options)
             else:
-                branches = self._model(index)(self.reference.model, conds, x, timestep, model_options)
+                branches = self._model(index)(self.reference.model, conds, x, timestep, additions)
             self._watch(self._name(index), x, branches)
             predictions.append(branches)
             weights.append(weight)
         mixed = [mixture.linear(branch, weights) for branch in zip(*predictions, strict=True)]
-        if self._drift is not None:
+        if self._drift is not None and additions.keys() <= {"sample_sigmas"}:  # no perturbed evaluation
             self._measure(conds, timestep, mixed, predictions[0] if self._weights[0] else None)
         return mixed
 

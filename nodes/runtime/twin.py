@@ -28,11 +28,13 @@ def _shell(module: Module) -> Module:
 def twin(root: Module, replaced: Mapping[str, object]) -> Module:
     """Return a tree like `root` in which each dotted path of `replaced` leads to the given object instead.
 
-    Paths are applied in order. `root` and everything below it stay untouched.
+    Paths are applied in order. `root` and everything below it stay untouched; what torch.compile made of a module on the
+    way is made again of the twin's.
     """
     shells: dict[int, object] = {}  # by the id of what each was made of
     originals: list[object] = []  # ids are only unique while the objects live
     ours: set[int] = set()
+    compiled: list[tuple[object, str, object]] = []  # (parent, name, compiled original)
 
     def shell_of(original: object) -> object:
         if id(original) not in shells:
@@ -49,14 +51,21 @@ def twin(root: Module, replaced: Mapping[str, object]) -> Module:
         for name in way:
             child = getattr(place, name)
             if id(child) not in ours:
+                if is_compiled(child):  # setting on it would set on the original
+                    compiled.append((place, name, child))
+                    child = child._orig_mod
                 child = shell_of(child)
                 setattr(place, name, child)
             place = child
-        compiled_from = getattr(value, "_orig_mod", None)
-        if compiled_from is not None:
-            value = recompiled(value, getattr(place, last))
-        setattr(place, last, value)
+        setattr(place, last, recompiled(value, getattr(place, last)) if is_compiled(value) else value)
+    for place, name, original in compiled:
+        setattr(place, name, recompiled(original, getattr(place, name)))
     return cast(Module, top)
+
+
+def is_compiled(value: object) -> bool:
+    """Whether torch.compile made this of a module."""
+    return hasattr(value, "_orig_mod")
 
 
 def recompiled(compiled: object, module: torch.nn.Module) -> object:
