@@ -74,13 +74,13 @@ export function lambdaText(value) {
 }
 
 /**
- * Three significant digits, without exponent below a million.
+ * Three significant digits, without exponent from 0.0001 to 100,000.
  * @param {number} value
  * @returns {string}
  */
 export function shortNumber(value) {
   const size = Math.abs(value);
-  if (size >= 1e6 || (size > 0 && size < 1e-4)) return value.toExponential(1);
+  if (size >= 1e5 || (size > 0 && size < 1e-4)) return value.toExponential(1);
   return size >= 100 ? String(Math.round(value)) : String(Number(value.toPrecision(3)));
 }
 

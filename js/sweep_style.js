@@ -24,11 +24,11 @@ div:has(> .deradiff-sweep) { display: flex; flex-direction: column; min-width: 0
 }
 .deradiff-sweep .stage.empty { cursor: default; }
 .deradiff-sweep .stage img { position: absolute; inset: 0; width: 100%; height: 100%; object-fit: contain; pointer-events: none; }
+.deradiff-sweep img.missing { visibility: hidden; }
 .deradiff-sweep .message {
   position: absolute; inset: 0; display: flex; align-items: center; justify-content: center; padding: 24px;
   text-align: center; color: var(--faint); background: inherit;
 }
-.deradiff-sweep .message::before { content: ""; }
 .deradiff-sweep .tag {
   position: absolute; left: 8px; padding: 2px 7px; border-radius: 4px; color: #fff; background: rgb(0 0 0 / 62%);
   pointer-events: none; font-variant-numeric: tabular-nums;

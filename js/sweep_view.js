@@ -83,6 +83,10 @@ export class SweepView {
     on(this.stage, "keyup", (event) => HOLD_KEYS.includes(event.key) && this.#hold(false));
     on(this.picture, "error", () => this.#say(GONE));
     on(this.picture, "load", () => this.#say(""));
+    for (const [type, missing] of /** @type {[string, boolean][]} */ ([["error", true], ["load", false]])) {
+      const mark = (/** @type {any} */ event) => event.target.classList.toggle("missing", missing);
+      this.element.addEventListener(type, mark, { signal, capture: true }); // these do not bubble
+    }
     on(this.previous, "click", () => this.#sample(-1));
     on(this.next, "click", () => this.#sample(1));
     on(this.soup, "click", () => this.#toggle());
@@ -118,7 +122,6 @@ export class SweepView {
     const reference = `λ = ${lambdaText(baseline(sweep).lambda)}`;
     this.hint.textContent = `Hold to compare with ${reference}`;
     this.stage.setAttribute("aria-label", `The picture. Hold it, or the space bar, to compare with ${reference}.`);
-    this.readout.title = sweep.scorer ? `Scored by ${sweep.scorer}` : "";
     this.status.textContent = "";
     this.refreshTargets();
     this.#draw();
@@ -159,6 +162,7 @@ export class SweepView {
     this.slider.disabled = entries.length < 2;
     this.slider.setAttribute("aria-valuetext", `λ = ${lambdaText(entries[place].lambda)}`);
     this.readout.textContent = readout(entries[place], sample);
+    this.readout.title = this.readout.textContent + (this.#sweep?.scorer ? ` (${this.#sweep.scorer})` : "");
     this.sample.textContent = `${sample + 1} / ${entries[place].samples.length}`;
     this.sample.setAttribute("aria-label", `Sample ${sample + 1} of ${entries[place].samples.length}`);
     this.soup.setAttribute("aria-pressed", String(this.state.method === SOUP));

@@ -98,11 +98,12 @@ def queue(page: Page) -> dict[str, Any]:
 
 
 def frame(page: Page, node: int, zoom: float = 1.0) -> None:
-    """Move the canvas so that the node lies at the upper left, clear of the menus."""
+    """Move the canvas so that the node, in the graph that is open or else in the outermost, lies at the upper left."""
     page.evaluate(
         """([id, zoom]) => {
-          const { canvas, graph } = window.app;
-          const node = graph.getNodeById(id);
+          const { canvas } = window.app;
+          if (!canvas.graph.getNodeById(id)) canvas.setGraph(window.app.rootGraph ?? window.app.graph);
+          const node = canvas.graph.getNodeById(id);
           canvas.ds.scale = zoom;
           canvas.ds.offset = [120 / zoom - node.pos[0], 190 / zoom - node.pos[1]];
           canvas.setDirty(true, true);

@@ -45,10 +45,17 @@ def viewer(request: pytest.FixtureRequest, server: comfyui.Server, chromium: Bro
     page.context.close()
 
 
+def test_a_missing_chromium_is_an_error_that_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CHROMIUM", raising=False)
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(RuntimeError, match="apt-get install chromium"):
+        browser.chromium()
+
+
 def test_shows_the_run(viewer: Viewer) -> None:
     viewer.shows("0.50")
     expect(viewer.part(".thumbs span")).to_have_text(LAMBDAS)
-    known = re.compile(r"^λ = 0\.50 · KL [\d.]+ nats · \d+\.\d s · score [\d.]+$")
+    known = re.compile(r"^λ = 0\.50 · KL [\d.e+]+ nats · \d+\.\d s · score [\d.]+$")
     expect(viewer.part(".readout")).to_have_text(known)
     assert all(re.fullmatch(r"[\d.]+", score) for score in viewer.part(".thumbs small").all_text_contents())
     viewer.screenshot("run")
@@ -136,16 +143,7 @@ def test_use_writes_into_the_only_sampler(viewer: Viewer) -> None:
 
 
 def test_use_writes_into_the_chosen_of_two(viewer: Viewer) -> None:
-    viewer.page.evaluate(
-        """(id) => {
-          const node = window.LiteGraph.createNode("DeRaDiffKSamplerAdvanced");
-          node.id = id;
-          node.title = "Final";
-          node.pos = [0, -1500];
-          window.app.graph.add(node);
-        }""",
-        OTHER,
-    )
+    viewer.add_sampler("Final")
     viewer.choose("1.00")
     viewer.part(".use").hover()
     expect(viewer.part("select")).to_be_visible()
@@ -158,16 +156,7 @@ def test_use_writes_into_the_chosen_of_two(viewer: Viewer) -> None:
 
 
 def test_a_linked_lambda_is_reported(viewer: Viewer) -> None:
-    viewer.page.evaluate(
-        """(id) => {
-          const { graph } = window.app;
-          const sampler = graph.getNodeById(id);
-          const number = window.LiteGraph.createNode("PrimitiveFloat");
-          graph.add(number);
-          number.connect(0, sampler, sampler.inputs.findIndex((slot) => slot.name === "lambda"));
-        }""",
-        OTHER,
-    )
+    viewer.link_lambda(OTHER)
     viewer.choose("0.50")
     viewer.part(".use").click()
     expect(viewer.part(".status")).to_contain_text("connected to another node")
@@ -209,12 +198,24 @@ def test_inside_a_subgraph_a_sampler_is_found(viewer: Viewer) -> None:
 
 
 def test_saved_and_loaded_again(viewer: Viewer) -> None:
-    saved = viewer.page.evaluate("() => JSON.parse(JSON.stringify(window.app.graph.serialize()))")
+    saved = viewer.saved()
     (node,) = (node for node in saved["nodes"] if node["id"] == VIEWER)
     assert not node.get("widgets_values") and not node.get("outputs")
     assert all(slot["link"] is not None for slot in node["inputs"])
-    viewer.page.evaluate("saved => window.app.loadGraphData(saved)", saved)
-    browser.frame(viewer.page, VIEWER)
+    viewer.load(saved)
+    browser.queue(viewer.page)
+    viewer.shows("0.50")
+
+
+def test_works_inside_a_subgraph(viewer: Viewer) -> None:
+    saved = viewer.saved()
+    viewer.wrap()
+    browser.queue(viewer.page)
+    viewer.choose("0.25")
+    viewer.part(".use").click()
+    expect(viewer.part(".status")).to_contain_text("λ = 0.25 is set in ")
+    viewer.screenshot("subgraph")
+    viewer.load(saved)
     browser.queue(viewer.page)
     viewer.shows("0.50")
 
@@ -230,9 +231,11 @@ def test_pictures_that_were_deleted_are_missed_in_plain_words(viewer: Viewer) ->
     )
     expect(viewer.part(".message")).to_contain_text("Queue the workflow again")
     expect(viewer.part(".readout")).to_contain_text("KL")
+    expect(viewer.part("img.missing")).to_have_count(1 + len(LAMBDAS))
     viewer.screenshot("gone")
     viewer.page.evaluate("id => window.app.graph.getNodeById(id).onExecuted(null)", VIEWER)
     viewer.shows("0.50")
+    expect(viewer.part("img.missing")).to_have_count(0)
 
 
 def test_in_the_light_theme(viewer: Viewer) -> None:

@@ -92,6 +92,42 @@ class Viewer:
     def command(self, name: str) -> None:
         self.page.evaluate("name => window.app.extensionManager.command.execute(name)", name)
 
+    def add_sampler(self, title: str) -> None:
+        """A second realigning node: number OTHER, not connected to anything."""
+        add = """([id, title]) => {
+          const node = window.LiteGraph.createNode("DeRaDiffKSamplerAdvanced");
+          Object.assign(node, { id, title, pos: [0, -1500] });
+          window.app.graph.add(node);
+        }"""
+        self.page.evaluate(add, [OTHER, title])
+
+    def link_lambda(self, node: int) -> None:
+        link = """(id) => {
+          const { graph } = window.app;
+          const sampler = graph.getNodeById(id);
+          const number = window.LiteGraph.createNode("PrimitiveFloat");
+          graph.add(number);
+          number.connect(0, sampler, sampler.inputs.findIndex((slot) => slot.name === "lambda"));
+        }"""
+        self.page.evaluate(link, node)
+
+    def saved(self) -> dict[str, Any]:
+        return self.page.evaluate("() => JSON.parse(JSON.stringify(window.app.graph.serialize()))")
+
+    def load(self, workflow: dict[str, Any]) -> None:
+        self.page.evaluate("workflow => window.app.loadGraphData(workflow)", workflow)
+        browser.frame(self.page, VIEWER)
+
+    def wrap(self) -> None:
+        """Put the viewer into a subgraph, and open that."""
+        wrap = """(id) => {
+          const { canvas, graph } = window.app;
+          const { subgraph } = graph.convertToSubgraph(new Set([graph.getNodeById(id)]));
+          canvas.setGraph(subgraph);
+          return Number(subgraph.nodes[0].id);
+        }"""
+        browser.frame(self.page, self.page.evaluate(wrap, VIEWER))
+
     def screenshot(self, name: str) -> None:
         self.page.mouse.move(5, 700)
         self.page.screenshot(path=browser.PICTURES / f"{self.mode}_{name}.png")
