@@ -19,8 +19,11 @@ import comfyui
 from graph import to_prompt
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
+from sweep_plans import PLANS as SWEEPS
 from workflow_nodes import Plan
-from workflow_plans import PLANS
+from workflow_plans import PLANS as REALIGNED
+
+PLANS = {**REALIGNED, **SWEEPS}
 
 WORKFLOWS = comfyui.CHECKOUT / "workflows"
 PICTURES = comfyui.CHECKOUT / "demo" / "output" / "workflows"
@@ -47,6 +50,7 @@ def _empty_files(models: Path) -> None:
     for directory, name in [*demo, *named]:
         (models / directory).mkdir(parents=True, exist_ok=True)
         (models / directory / name).touch()
+    (models / "deradiff_scorers" / "PickScore_v1").mkdir(parents=True)
 
 
 def _for_the_page(name: str, plan: Plan) -> dict[str, Any]:

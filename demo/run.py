@@ -1,4 +1,4 @@
-"""`make demo`: sample the demo pair at five lambdas in a real ComfyUI, into demo/output/.
+"""`make demo`: sample the demo pair at five lambdas in a real ComfyUI, then choose one by a sweep; all into demo/output/.
 May import matplotlib, Pillow and the modules beside it."""
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from assemble import assemble
 from graph import to_prompt
 from PIL import Image
 
-WORKFLOW = comfyui.CHECKOUT / "workflows" / "demo.json"
+SHIPPED = comfyui.CHECKOUT / "workflows"
 OUTPUT = comfyui.CHECKOUT / "demo" / "output"
 LAMBDAS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
@@ -35,6 +35,11 @@ def _at(prompt: comfyui.Prompt, value: float) -> comfyui.Prompt:
 def _enlarged(picture: comfyui.Picture) -> Image.Image:
     image = Image.open(io.BytesIO(picture.data)).convert("RGB")
     return image.resize((_SHOWN, _SHOWN), Image.Resampling.BICUBIC)
+
+
+def _named(pictures: Sequence[comfyui.Picture], kind: str) -> comfyui.Picture:
+    """The picture that a SaveImage node with this word in its prefix saved."""
+    return next(picture for picture in pictures if f"_{kind}_" in picture.name)
 
 
 def save_row(pictures: Sequence[Image.Image], path: Path) -> None:
@@ -71,8 +76,12 @@ def main() -> None:
     sys.stdout.write("Preparing the demo's models and starting ComfyUI ...\n")
     assemble(base / "models")
     with comfyui.Server(base, log=base / "comfyui.log") as server:
-        prompt = to_prompt(json.loads(WORKFLOW.read_text("utf-8")), server.get("/object_info"))
+        prompt, sweep = (
+            to_prompt(json.loads((SHIPPED / name).read_text("utf-8")), server.get("/object_info"))
+            for name in ("demo.json", "choose_lambda_demo.json")
+        )
         results = server.run([_at(prompt, value) for value in LAMBDAS], "Sampling at five lambdas")
+        (charts,) = server.run([sweep], "Choosing lambda from a sweep")
     batches = [[_enlarged(picture) for picture in pictures] for pictures in results]
     OUTPUT.mkdir(parents=True, exist_ok=True)
     paths = [OUTPUT / f"lambda_{value:.2f}.png" for value in LAMBDAS]
@@ -80,7 +89,10 @@ def main() -> None:
         save_row(pictures, path)
     positive = next(node["inputs"]["positive"][0] for node in prompt.values() if "positive" in node["inputs"])
     save_strip(batches, prompt[positive]["inputs"]["text"], OUTPUT / "strip.png")
-    for path in (*paths, OUTPUT / "strip.png"):
+    chosen = {OUTPUT / f"{kind}.png": _named(charts, kind) for kind in ("grid", "plot")}
+    for path, picture in chosen.items():
+        path.write_bytes(picture.data)
+    for path in (*paths, OUTPUT / "strip.png", *chosen):
         sys.stdout.write(f"{path}\n")
     sys.stdout.write(f"{time.monotonic() - started:.0f} seconds\n")
 

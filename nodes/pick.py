@@ -11,9 +11,9 @@ from comfy_api.latest import io
 
 from .plots import plot
 from .realign.choice import RULES, Row, choose
+from .realign.wires import REALIGNED, Scores, Sweep
 from .schema import CATEGORY, schema
 from .tables import Report, csv_text, markdown
-from .wires import REALIGNED, Scores, Sweep
 
 
 def _rows(sweep: Sweep, scores: Scores) -> list[Row]:

@@ -1,5 +1,5 @@
 """The plot of a choice: score against lambda, and score against KL (the frontier).
-May import torch, numpy, nodes/realign and, when a plot is asked for, matplotlib.
+May import torch, numpy, the sockets' tables and figures, nodes/realign and, when a plot is asked for, matplotlib.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from .figures import to_image
 from .realign.choice import Row
 from .tables import Report, number, verdict
 
@@ -34,20 +35,16 @@ _MOST_LABELS, _MANY = 11, 16
 def plot(report: Report) -> torch.Tensor:
     """The plot as an IMAGE, (1, HEIGHT, WIDTH, 3) in 0..1."""
     import matplotlib
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     with matplotlib.rc_context(_FONT):
         figure = Figure(figsize=(WIDTH / _DPI, HEIGHT / _DPI), dpi=_DPI, facecolor="white")
-        canvas = FigureCanvasAgg(figure)
         left, right = figure.subplots(1, 2, sharey=True)
         _against_lambda(left, report)
         _against_kl(right, report)
         figure.suptitle(_shortened(verdict(report)), x=0.065, y=0.965, ha="left", fontsize=14, fontweight="bold")
         figure.subplots_adjust(left=0.065, right=0.98, top=0.885, bottom=0.135, wspace=0.06)
-        canvas.draw()
-        pixels = np.asarray(canvas.buffer_rgba())[..., :3]
-    return torch.from_numpy(pixels.astype(np.float32) / 255)[None]  # HWC -> 1HWC
+        return to_image(figure)
 
 
 def _against_lambda(axes: Any, report: Report) -> None:

@@ -1,5 +1,5 @@
 """One prompt at many lambdas, and the grid that shows it.
-May import comfy, comfy_api, nodes/realign, nodes/runtime and nodes/wires.
+May import comfy, comfy_api, torch, nodes/realign and nodes/runtime.
 """
 
 from __future__ import annotations
@@ -8,14 +8,14 @@ import torch
 from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
 
+from .grid import grid
 from .realign.lambdas import MOST, parse_lambdas
 from .realign.strength import checked_beta
-from .runtime.grid import grid
+from .realign.wires import Scores, Sweep
 from .runtime.sampling import Settings
 from .runtime.sweep import sweep
 from .sample import latent_output, pair_inputs, seed_input, steps_to_latent
 from .schema import CATEGORY, check_evaluation, evaluation_input, schema
-from .wires import Scores, Sweep
 
 _CATEGORY = f"{CATEGORY}/sweep"
 

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import scorer_folders
 import standins
 import torch
 
@@ -203,6 +204,7 @@ def write_all(models: Path) -> None:
     """Every file, below ComfyUI's `models` folder."""
     for name, build in FILES.items():
         save_sparse(build(), models / name)
+    scorer_folders.write_clip(models / "deradiff_scorers" / "PickScore_v1")
 
 
 def write_once(models: Path) -> None:

@@ -12,16 +12,16 @@ import numpy as np
 import pytest
 import scorer_folders
 import torch
+from deradiff.nodes.realign.wires import REALIGNED, SOUP, Entry, Scorer, Scores, Sweep
 from deradiff.nodes.runtime import measures, scoring
 from deradiff.nodes.score import FOLDER, DeRaDiffLoadScorer, DeRaDiffScoreImages
-from deradiff.nodes.wires import REALIGNED, SOUP, Entry, Scorer, Scores, Sweep
 from hypothesis import given
 from hypothesis import strategies as st
 
 GREY = torch.full((1, 8, 8, 3), 0.4)
 BLACK, WHITE = torch.zeros(1, 8, 8, 3), torch.ones(1, 8, 8, 3)
 CHECKER = (torch.arange(8)[:, None] + torch.arange(8)[None]).remainder(2).float()[None, ..., None].expand(1, 8, 8, 3)
-BUILT_IN = ["colourfulness", "sharpness", "contrast"]
+BUILT_IN = ["colourfulness", "sharpness", "contrast", "warmth"]
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -53,7 +53,11 @@ def _contrast(picture: np.ndarray) -> float:
     return float(np.sqrt(((grey - grey.mean()) ** 2).mean()))
 
 
-INDEPENDENT = {"colourfulness": _colourfulness, "sharpness": _sharpness, "contrast": _contrast}
+def _warmth(picture: np.ndarray) -> float:
+    return float(picture[..., 0].mean() - picture[..., 2].mean())
+
+
+INDEPENDENT = {"colourfulness": _colourfulness, "sharpness": _sharpness, "contrast": _contrast, "warmth": _warmth}
 
 
 @given(seeds)
@@ -98,7 +102,7 @@ def test_pictures_of_two_sizes_have_no_closeness() -> None:
 
 
 def test_an_unknown_measure_is_refused_with_the_names() -> None:
-    with pytest.raises(ValueError, match=r"expected one of colourfulness, sharpness, contrast, got 'beauty'"):
+    with pytest.raises(ValueError, match=r"expected one of colourfulness, sharpness, contrast, warmth, got 'beauty'"):
         scoring.measure_scorer("beauty")
 
 

@@ -28,6 +28,8 @@ from graph import to_prompt  # noqa: E402
 
 WORKFLOWS = {path.stem: json.loads(path.read_text("utf-8")) for path in sorted((ROOT / "workflows").glob("*.json"))}
 NAMES = {
+    "choose_lambda_demo",
+    "choose_lambda_sdxl",
     "demo",
     "realign_custom_sampler",
     "realign_img2img",
@@ -35,7 +37,7 @@ NAMES = {
     "realign_sdxl_dpo_lora",
     "realign_two_rewards",
 }
-SMALL = {"width": 64, "height": 64, "batch_size": 1, "steps": 2, "start_at_step": 1}
+SMALL = {"width": 64, "height": 64, "batch_size": 1, "steps": 2, "start_at_step": 1, "lambdas": "0, 0.5"}
 
 every_workflow = pytest.mark.parametrize("name", sorted(WORKFLOWS))
 
@@ -63,7 +65,8 @@ def test_is_in_the_saved_format_with_every_link_attached_at_both_ends(name: str)
         assert nodes[target]["inputs"][into]["link"] == link
     for node in nodes.values():
         for slot in node["inputs"]:
-            assert slot.get("widget") or slot["link"] is not None, f"{node['type']}.{slot['name']} is not connected"
+            optional = slot.get("shape") == 7  # a hollow socket
+            assert slot.get("widget") or slot["link"] is not None or optional, f"{node['type']}.{slot['name']}"
 
 
 @every_workflow
@@ -140,7 +143,8 @@ def test_runs_on_a_real_server(name: str, server: comfyui.Server) -> None:
     assert pictures, server.tail()
     for picture in pictures:
         pixels = np.asarray(Image.open(io.BytesIO(picture.data)))
-        assert pixels.shape == ((96, 96, 3) if name == "realign_img2img" else (64, 64, 3))
+        if "grid" not in picture.name and "plot" not in picture.name:
+            assert pixels.shape == ((96, 96, 3) if name == "realign_img2img" else (64, 64, 3))
         assert pixels.std() > 1.0, "a picture of one colour"
 
 

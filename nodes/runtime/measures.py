@@ -1,4 +1,4 @@
-"""Measures of pictures that need no model: colourfulness, sharpness, contrast and closeness to another picture.
+"""Measures of pictures that need no model: colourfulness, sharpness, contrast, warmth and closeness to another picture.
 May import torch, and nothing of ComfyUI.
 
 Pictures are (N, H, W, C) in 0..1, sRGB, C of at least 3; channels after the third are ignored. Each measure returns (N,).
@@ -43,6 +43,11 @@ def contrast(images: torch.Tensor) -> torch.Tensor:
     return luma(images).flatten(1).std(dim=-1, correction=0)
 
 
+def warmth(images: torch.Tensor) -> torch.Tensor:
+    """Mean red less mean blue, -1 to 1: the reward that the demo pair was aligned on."""
+    return (images[..., 0] - images[..., 2]).flatten(1).mean(dim=-1)
+
+
 def closeness(images: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
     """1 less the mean absolute difference of two batches of one size: 1 for equal pictures, 0 for black and white."""
     return 1 - (images[..., :3] - others[..., :3]).abs().flatten(1).mean(dim=-1)
@@ -52,4 +57,5 @@ MEASURES: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "colourfulness": colourfulness,
     "sharpness": sharpness,
     "contrast": contrast,
+    "warmth": warmth,
 }

@@ -1,5 +1,5 @@
 """One prompt at many lambdas: the same noise each time, one progress bar, one latent at a time on the device.
-May import comfy, torch and nodes/wires.
+May import comfy, torch and nodes/realign.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import latent_preview
 import torch
 from comfy.model_patcher import ModelPatcher
 
-from ..wires import REALIGNED, SOUP, Entry, Sweep
+from ..realign.wires import REALIGNED, SOUP, Entry, Sweep
 from .patch import heard, realign, reweighted
 from .sampling import Settings, sample
 from .soup import interpolated

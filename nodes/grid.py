@@ -1,5 +1,5 @@
 """A sweep's pictures in one labelled picture, drawn by matplotlib.
-May import torch, matplotlib (when drawing), nodes/realign and nodes/wires.
+May import torch, nodes/realign, figures.py and, when a grid is drawn, matplotlib.
 """
 
 from __future__ import annotations
@@ -8,8 +8,9 @@ import math
 
 import torch
 
-from ..realign.strength import beta_from_lambda
-from ..wires import Entry, Scores, Sweep
+from .figures import to_image
+from .realign.strength import beta_from_lambda
+from .realign.wires import Entry, Scores, Sweep
 
 _DPI = 100
 
@@ -37,7 +38,7 @@ def grid(
     step_x, step_y = width * scale + gap, height * scale + gap + below
     size = (gap + columns * step_x, head + gap + rows * step_y)
     figure = Figure(figsize=size, dpi=_DPI)
-    pictures = images[..., :3].float().clamp(0, 1).cpu().numpy()
+    pictures = images[..., :3].float().clamp(0, 1).numpy()
     for column, title in enumerate(titles):
         left = gap + column * step_x
         figure.text(
@@ -62,16 +63,6 @@ def grid(
                     fontsize=type_size * 0.85,
                 )
     return to_image(figure)
-
-
-def to_image(figure: object) -> torch.Tensor:
-    """A matplotlib Figure as an IMAGE, (1, H, W, 3) in 0..1."""
-    import numpy
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    canvas = FigureCanvasAgg(figure)  # type: ignore[arg-type]
-    canvas.draw()
-    return torch.from_numpy(numpy.asarray(canvas.buffer_rgba())[..., :3].copy()).float().div(255).unsqueeze(0)
 
 
 def _title(entry: Entry, trained_beta: float | None) -> str:
