@@ -38,7 +38,7 @@ class Size:
 
 
 SIZES = {
-    "small": Size("13.6 M parameters, 128 px", SMALL, 16, 8, 9),
+    "small": Size("13.6 M parameters, 128 px", SMALL, 16, 8, 15),
     "full": Size("SD1.5's own 860 M parameters, 256 px", FULL, 32, 2, 5),
 }
 
