@@ -27,7 +27,7 @@ PLANS = {**REALIGNED, **SWEEPS}
 
 WORKFLOWS = comfyui.CHECKOUT / "workflows"
 PICTURES = comfyui.CHECKOUT / "demo" / "output" / "workflows"
-STRIP = comfyui.CHECKOUT / "demo" / "output" / "strip.png"
+SHOWN = {"demo": "strip.png", "choose_lambda_demo": "plot.png"}  # workflows whose thumbnail is what `make demo` made of them
 BUILD = Path(__file__).with_suffix(".js").read_text("utf-8")
 
 _WINDOW = (1920, 1080)
@@ -76,7 +76,7 @@ def _thumbnail(picture: Image.Image, path: Path) -> None:
     """JPEG of at most 60 kB, letterboxed."""
     scaled = picture.convert("RGB")
     scaled.thumbnail(_THUMBNAIL, Image.Resampling.LANCZOS)
-    framed = Image.new("RGB", _THUMBNAIL, scaled.getpixel((0, 0)) if path.stem == "demo" else _BACKGROUND)
+    framed = Image.new("RGB", _THUMBNAIL, scaled.getpixel((0, 0)) if path.stem in SHOWN else _BACKGROUND)
     framed.paste(scaled, ((_THUMBNAIL[0] - scaled.width) // 2, (_THUMBNAIL[1] - scaled.height) // 2))
     for quality in range(90, 30, -10):
         encoded = io.BytesIO()
@@ -111,7 +111,8 @@ def _export(page: Page, name: str, nodes: dict[str, Any]) -> None:
     text = json.dumps(workflow, indent=2, ensure_ascii=False)
     (WORKFLOWS / f"{name}.json").write_text(text + "\n", "utf-8")
     picture = _screenshot(page, name, built["screen"])
-    _thumbnail(Image.open(STRIP) if name == "demo" and STRIP.exists() else picture, WORKFLOWS / f"{name}.jpg")
+    made = comfyui.CHECKOUT / "demo" / "output" / SHOWN.get(name, "")
+    _thumbnail(Image.open(made) if name in SHOWN and made.exists() else picture, WORKFLOWS / f"{name}.jpg")
     sys.stdout.write(f"workflows/{name}.json\n")
 
 
