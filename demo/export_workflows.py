@@ -27,7 +27,10 @@ PLANS = {**REALIGNED, **SWEEPS}
 
 WORKFLOWS = comfyui.CHECKOUT / "workflows"
 PICTURES = comfyui.CHECKOUT / "demo" / "output" / "workflows"
-SHOWN = {"demo": "strip.png", "choose_lambda_demo": "plot.png"}  # workflows whose thumbnail is what `make demo` made of them
+SHOWN = {
+    "demo": "strip.png",
+    "choose_lambda_demo": "plot.png",
+}  # workflows whose thumbnail is what `make demo` made of them
 BUILD = Path(__file__).with_suffix(".js").read_text("utf-8")
 
 _WINDOW = (1920, 1080)
