@@ -4,15 +4,14 @@ May import comfy, comfy_api and nodes/runtime.
 
 from __future__ import annotations
 
-import math
-
 import comfy.samplers
 from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
 
 from .realign_model import ALIGNED_TOOLTIP, REFERENCE_TOOLTIP
-from .runtime.patch import heard, realign
-from .runtime.sampling import Settings, sample
+from .runtime.measured import measured_sample
+from .runtime.patch import realign
+from .runtime.sampling import Settings
 from .schema import CATEGORY, check_evaluation, evaluation_input, lambda_input, schema
 
 _CATEGORY = f"{CATEGORY}/sampling"
@@ -91,11 +90,8 @@ def realigned_sample(
     latent: dict,
 ) -> io.NodeOutput:
     """(LATENT, mean KL in nats) of one realigned run."""
-    kl: list[tuple[float, ...]] = []
-    model = heard(realign(reference, aligned, weight), kl.append)
-    out = sample(model, settings, positive, negative, latent)
-    values = kl[-1] if kl and kl[-1] else (math.nan,)
-    return io.NodeOutput(out, sum(values) / len(values))
+    out, kl = measured_sample(realign(reference, aligned, weight), settings, positive, negative, latent)
+    return io.NodeOutput(out, sum(kl) / len(kl))
 
 
 class DeRaDiffKSampler(io.ComfyNode):

@@ -72,6 +72,13 @@ def test_a_lora_pair_sweeps_to_the_bit_as_well(sd15_lora: Pair) -> None:
         assert torch.equal(found, engine.by_us(sd15_lora.reference, sd15_lora.aligned, entry.strength, sd15_lora.task))
 
 
+def test_denoise_0_returns_the_latent_and_no_kl(sd15: Pair) -> None:
+    task = replace(sd15.task, denoise=0.0, latent=engine.drawn_latent("sd15"))
+    latents, sweep = _sweep(sd15.reference, sd15.aligned, "0, 0.5", task)
+    assert all(torch.equal(part, task.latent["samples"]) for part in _parts(latents, sweep))
+    assert all(math.isnan(value) for entry in sweep.entries for value in entry.kl)
+
+
 def test_masks_and_denoise_act_as_in_the_ksampler(sd15: Pair) -> None:
     mask = torch.zeros(1, 1, 64, 64)
     mask[..., 32:] = 1.0

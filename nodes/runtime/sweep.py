@@ -14,7 +14,8 @@ import torch
 from comfy.model_patcher import ModelPatcher
 
 from ..realign.wires import REALIGNED, SOUP, Entry, Sweep
-from .patch import heard, realign, reweighted
+from .measured import measured_sample
+from .patch import realign, reweighted
 from .sampling import Settings, sample
 from .soup import interpolated
 
@@ -37,22 +38,23 @@ def sweep(
     model at every lambda as well, after the realigned ones. Raises ValueError like realign and sample.
     """
     settings.check()
-    kl: list[tuple[float, ...]] = []
-    realigned = heard(realign(reference, aligned, lambdas[0]), kl.append)
+    realigned = realign(reference, aligned, lambdas[0])
     plan = [(REALIGNED, value) for value in lambdas] + [(SOUP, value) for value in lambdas if soup]
     progress = latent_preview.prepare_callback(reference, settings.steps * len(plan))
     latents: list[torch.Tensor] = []
     entries: list[Entry] = []
     out: dict[str, Any] = {}
     for index, (method, value) in enumerate(plan):
-        model = reweighted(realigned, value) if method == REALIGNED else interpolated(reference, aligned, value)
+        run = (settings, positive, negative, latent, _part(progress, index, len(plan)))
         begin = time.perf_counter()
-        out = sample(model, settings, positive, negative, latent, _part(progress, index, len(plan)))
+        if method == REALIGNED:
+            out, kl = measured_sample(reweighted(realigned, value), *run)
+        else:
+            out = sample(interpolated(reference, aligned, value), *run)
+            kl = (math.nan,) * out["samples"].shape[0]
         seconds = time.perf_counter() - begin
-        samples = out["samples"].shape[0]
-        unknown = (math.nan,) * samples
         latents.append(out["samples"])
-        entries.append(Entry(value, method, seconds, (kl[-1] or unknown) if method == REALIGNED else unknown))
+        entries.append(Entry(value, method, seconds, kl))
     batch = {key: value for key, value in out.items() if key not in ("noise_mask", "batch_index")}
     return {**batch, "samples": torch.cat(latents)}, Sweep(tuple(entries), latents[0].shape[0])
 
