@@ -1,15 +1,18 @@
 """Nodes for lambda itself: the MODEL patch, and lambda from beta.
-May import comfy_api, nodes/runtime and nodes/realign.
+May import torch, comfy_api, nodes/runtime and nodes/realign.
 """
 
 from __future__ import annotations
 
+import torch
 from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
 
 from .realign import strength
+from .realign.schedule import LambdaSchedule
+from .realign.weights import weight
 from .runtime.patch import realign
-from .schema import CATEGORY, check_evaluation, evaluation_input, lambda_input, schema
+from .schema import CATEGORY, check_evaluation, evaluation_input, lambda_input, mask_inputs, schedule_input, schema
 
 REFERENCE_TOOLTIP = (
     "The reference: the model before alignment. Guidance patches (RescaleCFG, PAG ...) belong on the realigned MODEL."
@@ -38,6 +41,8 @@ class DeRaDiffRealign(io.ComfyNode):
                 io.Model.Input("aligned", tooltip=ALIGNED_TOOLTIP),
                 lambda_input(),
                 evaluation_input(),
+                schedule_input(),
+                *mask_inputs(),
             ],
             outputs=[
                 io.Model.Output(
@@ -49,9 +54,18 @@ class DeRaDiffRealign(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, reference: ModelPatcher, aligned: ModelPatcher, evaluation: str, **inputs: float) -> io.NodeOutput:
+    def execute(
+        cls,
+        reference: ModelPatcher,
+        aligned: ModelPatcher,
+        evaluation: str,
+        schedule: LambdaSchedule | None = None,
+        mask: torch.Tensor | None = None,
+        mask_feather: int = 0,
+        **inputs: float,
+    ) -> io.NodeOutput:
         check_evaluation(evaluation)
-        return io.NodeOutput(realign(reference, aligned, inputs["lambda"]))
+        return io.NodeOutput(realign(reference, aligned, weight(inputs["lambda"], schedule, mask, mask_feather)))
 
 
 class DeRaDiffLambdaFromBeta(io.ComfyNode):

@@ -1,18 +1,21 @@
 """The realigning KSamplers.
-May import comfy, comfy_api and nodes/runtime.
+May import torch, comfy, comfy_api, nodes/realign and nodes/runtime.
 """
 
 from __future__ import annotations
 
 import comfy.samplers
+import torch
 from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
 
+from .realign.schedule import LambdaSchedule
+from .realign.weights import Weight, weight
 from .realign_model import ALIGNED_TOOLTIP, REFERENCE_TOOLTIP
 from .runtime.measured import measured_sample
 from .runtime.patch import realign
 from .runtime.sampling import Settings
-from .schema import CATEGORY, check_evaluation, evaluation_input, lambda_input, schema
+from .schema import CATEGORY, check_evaluation, evaluation_input, lambda_input, mask_inputs, schedule_input, schema
 
 _CATEGORY = f"{CATEGORY}/sampling"
 
@@ -83,14 +86,14 @@ def kl_output() -> io.Float.Output:
 def realigned_sample(
     reference: ModelPatcher,
     aligned: ModelPatcher,
-    weight: float,
+    strength: Weight,
     settings: Settings,
     positive: list,
     negative: list,
     latent: dict,
 ) -> io.NodeOutput:
     """(LATENT, mean KL in nats) of one realigned run."""
-    out, kl = measured_sample(realign(reference, aligned, weight), settings, positive, negative, latent)
+    out, kl = measured_sample(realign(reference, aligned, strength), settings, positive, negative, latent)
     return io.NodeOutput(out, sum(kl) / len(kl))
 
 
@@ -119,6 +122,8 @@ class DeRaDiffKSampler(io.ComfyNode):
                     tooltip="How much of the latent is denoised; below 1 it keeps its composition.",
                 ),
                 evaluation_input(),
+                schedule_input(),
+                *mask_inputs(),
             ],
             outputs=[latent_output(), kl_output()],
         )
@@ -138,11 +143,15 @@ class DeRaDiffKSampler(io.ComfyNode):
         latent_image: dict,
         denoise: float,
         evaluation: str,
+        schedule: LambdaSchedule | None = None,
+        mask: torch.Tensor | None = None,
+        mask_feather: int = 0,
         **inputs: float,
     ) -> io.NodeOutput:
         check_evaluation(evaluation)
         settings = Settings(seed, steps, cfg, sampler_name, scheduler, denoise)
-        return realigned_sample(reference, aligned, inputs["lambda"], settings, positive, negative, latent_image)
+        strength = weight(inputs["lambda"], schedule, mask, mask_feather)
+        return realigned_sample(reference, aligned, strength, settings, positive, negative, latent_image)
 
 
 class DeRaDiffKSamplerAdvanced(io.ComfyNode):
@@ -176,6 +185,8 @@ class DeRaDiffKSamplerAdvanced(io.ComfyNode):
                     tooltip="enable: leave the noise of end_at_step in the latent, for another sampler to go on with.",
                 ),
                 evaluation_input(),
+                schedule_input(),
+                *mask_inputs(),
             ],
             outputs=[latent_output(), kl_output()],
         )
@@ -198,6 +209,9 @@ class DeRaDiffKSamplerAdvanced(io.ComfyNode):
         end_at_step: int,
         return_with_leftover_noise: str,
         evaluation: str,
+        schedule: LambdaSchedule | None = None,
+        mask: torch.Tensor | None = None,
+        mask_feather: int = 0,
         **inputs: float,
     ) -> io.NodeOutput:
         check_evaluation(evaluation)
@@ -212,7 +226,8 @@ class DeRaDiffKSamplerAdvanced(io.ComfyNode):
             last_step=end_at_step,
             force_full_denoise=return_with_leftover_noise != "enable",
         )
-        return realigned_sample(reference, aligned, inputs["lambda"], settings, positive, negative, latent_image)
+        strength = weight(inputs["lambda"], schedule, mask, mask_feather)
+        return realigned_sample(reference, aligned, strength, settings, positive, negative, latent_image)
 
 
 NODES = [DeRaDiffKSampler, DeRaDiffKSamplerAdvanced]

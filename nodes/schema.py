@@ -10,6 +10,7 @@ from typing import Any
 from comfy_api.latest import io
 
 CATEGORY = "DeRaDiff"
+ScheduleType = io.Custom("LAMBDA_SCHEDULE")
 
 
 def schema(**fields: Any) -> io.Schema:
@@ -30,6 +31,36 @@ def lambda_input() -> io.Float.Input:
         "was trained, 0.5 = as if it had been trained with twice the KL penalty. Above 1 it is less regularised than it was "
         "trained: artefacts are common above 2. 0 and 1 cost one model per step, everything else two.",
     )
+
+
+def schedule_input() -> io.Input:
+    """The optional schedule of every realigning node."""
+    return ScheduleType.Input(
+        "schedule",
+        optional=True,
+        tooltip="Lambda over the progress of sampling, from Lambda Schedule: lambda at a step is lambda times the schedule. "
+        "A step where that is 0 or 1 costs one model.",
+    )
+
+
+def mask_inputs() -> list[io.Input]:
+    """The optional lambda mask, and how softly it ends."""
+    return [
+        io.Mask.Input(
+            "mask",
+            optional=True,
+            tooltip="Lambda over the picture: lambda times the mask, resized to the latent. 0 (black) keeps the reference, 1 (white) takes "
+            "the whole lambda. It does not limit where the picture changes; for that, set a noise mask on the latent.",
+        ),
+        io.Int.Input(
+            "mask_feather",
+            default=0,
+            min=0,
+            max=256,
+            optional=True,
+            tooltip="How many latent pixels the mask's edge fades over on either side (a latent pixel is 8 pixels of most models' pictures).",
+        ),
+    ]
 
 
 def evaluation_input() -> io.Combo.Input:

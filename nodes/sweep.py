@@ -10,12 +10,14 @@ from comfy_api.latest import io
 
 from .grid import grid
 from .realign.lambdas import MOST, parse_lambdas
+from .realign.schedule import LambdaSchedule
 from .realign.strength import checked_beta
+from .realign.weights import Weight
 from .realign.wires import Scores, Sweep
 from .runtime.sampling import Settings
 from .runtime.sweep import sweep
 from .sample import latent_output, pair_inputs, seed_input, steps_to_latent
-from .schema import CATEGORY, check_evaluation, evaluation_input, schema
+from .schema import CATEGORY, check_evaluation, evaluation_input, schedule_input, schema
 
 _CATEGORY = f"{CATEGORY}/sweep"
 
@@ -57,6 +59,7 @@ class DeRaDiffLambdaSweep(io.ComfyNode):
                     tooltip="Also sample, at every lambda, the model whose weights are interpolated (what a merge or a LoRA slider makes), to "
                     "compare with. It costs one model more per lambda and patches the weights each time.",
                 ),
+                schedule_input(),
             ],
             outputs=[
                 latent_output("The latents: all samples of the first lambda, then of the second."),
@@ -85,12 +88,12 @@ class DeRaDiffLambdaSweep(io.ComfyNode):
         denoise: float,
         evaluation: str,
         baseline: bool,
+        schedule: LambdaSchedule | None = None,
     ) -> io.NodeOutput:
         check_evaluation(evaluation)
         settings = Settings(seed, steps, cfg, sampler_name, scheduler, denoise)
-        return io.NodeOutput(
-            *sweep(reference, aligned, parse_lambdas(lambdas), settings, positive, negative, latent_image, baseline)
-        )
+        weights = [Weight(value, schedule) for value in parse_lambdas(lambdas)]
+        return io.NodeOutput(*sweep(reference, aligned, weights, settings, positive, negative, latent_image, baseline))
 
 
 class DeRaDiffSweepGrid(io.ComfyNode):

@@ -12,20 +12,27 @@ from collections.abc import Sequence
 
 import torch
 
+Share = float | torch.Tensor  # a model's weight, one number or one for each latent element
+
 _ROUNDING = 1e-9
+_ELEMENT_ROUNDING = 1e-6  # of masks in single precision
 
 
-def reference_weight(weights: Sequence[float]) -> float:
+def reference_weight(weights: Sequence[Share]) -> Share:
     """What is left for the reference: 1 - sum(weights), with rounding dust snapped to exactly 0.
 
-    Theorem 1's exponent of p_ref. Negative when the aligned weights sum to more than 1.
+    Theorem 1's exponent of p_ref, element by element where a weight is a tensor. Negative where the weights sum to more
+    than 1; the number 0.0 where nothing is left anywhere.
     """
     rest = 1.0 - sum(weights)
+    if isinstance(rest, torch.Tensor):
+        rest = rest.where(rest.abs() >= _ELEMENT_ROUNDING, 0.0)
+        return rest if bool(rest.any()) else 0.0
     return 0.0 if abs(rest) < _ROUNDING else rest
 
 
 def closed_form(
-    means: Sequence[torch.Tensor], variances: Sequence[torch.Tensor], weights: Sequence[torch.Tensor | float]
+    means: Sequence[torch.Tensor], variances: Sequence[torch.Tensor], weights: Sequence[Share]
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Mean and variance of the normalised product of N(mean_i, variance_i) ** weight_i (Theorem 1, any N).
 
@@ -48,15 +55,20 @@ def closed_form(
     return torch.stack(torch.broadcast_tensors(*moments)).sum(dim=0) / precision, 1.0 / precision
 
 
-def linear(predictions: Sequence[torch.Tensor], weights: Sequence[float]) -> torch.Tensor:
+def linear(predictions: Sequence[torch.Tensor], weights: Sequence[Share]) -> torch.Tensor:
     """The mixture's denoised prediction when all kernels share one variance: sum_i w_i D_i with sum_i w_i = 1.
 
     Every ComfyUI sampler's step variance depends on the sigmas alone, so Theorem 1 reduces to this.
     predictions: the models' denoised latents at the same x and sigma, all of one shape, (B, C, H, W) or (B, C, T, H, W).
-    Written as an offset from the first prediction, so that equal predictions return exactly themselves and a single
-    prediction (weight 1) passes through untouched.
+    weights: numbers, or tensors that broadcast to that shape. Written as an offset from the first prediction, so that
+    equal predictions return exactly themselves, a single prediction (weight 1) passes through untouched, and an element
+    whose other weights are 0 is the first prediction's.
     """
     mixed = predictions[0]
     for prediction, weight in zip(predictions[1:], weights[1:], strict=True):
-        mixed = torch.add(mixed, prediction - predictions[0], alpha=weight)
+        offset = prediction - predictions[0]
+        if isinstance(weight, torch.Tensor):
+            mixed = torch.addcmul(mixed, weight, offset)
+        else:
+            mixed = torch.add(mixed, offset, alpha=weight)
     return mixed

@@ -7,6 +7,7 @@ Source: DeRaDiff (ICLR 2026, arXiv 2601.20198), Theorem 1, applied before guidan
 from __future__ import annotations
 
 import dataclasses
+import math
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,9 +18,11 @@ from comfy.model_base import BaseModel
 from comfy.model_patcher import ModelPatcher
 from comfy.patcher_extension import WrapperExecutor, WrappersMP
 
-from ..realign import mixture, strength
+from ..realign import strength
+from ..realign.weights import Weight
 from . import KEY, LOG, pair
-from .run import RUN_WRAPPERS, Branches, Run
+from .aligned import RUN_WRAPPERS, Branches
+from .run import Run
 
 GUIDANCE_PATCHES = {
     "sampler_cfg_function": "a CFG function (RescaleCFG, dynamic thresholding ...)",
@@ -36,19 +39,20 @@ Hear = Callable[[tuple[float, ...]], None]
 
 @dataclass(frozen=True)
 class Realignment:
-    """What a realigned MODEL carries: lambda of each aligned model, and which weight patches the reference had."""
+    """What a realigned MODEL carries: the weight of each aligned model, and which weight patches the reference had."""
 
-    weights: tuple[float, ...]
+    weights: tuple[Weight, ...]
     patches_uuid: uuid.UUID
 
 
-def realign(reference: ModelPatcher, aligned: ModelPatcher, weight: float) -> ModelPatcher:
+def realign(reference: ModelPatcher, aligned: ModelPatcher, weight: Weight | float) -> ModelPatcher:
     """A clone of `reference` that predicts (1 - weight) D_reference + weight D_aligned under any sampler and guider.
 
-    Realigning a realigned MODEL adds another aligned model: realign(realign(r, a, u), b, v) has weights 1-u-v, u, v.
-    Raises ValueError if weight is not a finite number of at least 0 or the models are no pair.
+    weight: lambda, or lambda over the progress of sampling and over the picture. Realigning a realigned MODEL adds another
+    aligned model: realign(realign(r, a, u), b, v) has weights 1-u-v, u, v. Raises ValueError if lambda is not a finite
+    number of at least 0 or the models are no pair.
     """
-    weight = strength.checked_lambda(weight)
+    weight = weight if isinstance(weight, Weight) else Weight(weight)
     pair.check_pair(reference, aligned)
     _warn_of_guidance(reference, aligned)
     model = reference.clone()
@@ -64,12 +68,11 @@ def realign(reference: ModelPatcher, aligned: ModelPatcher, weight: float) -> Mo
     return model
 
 
-def reweighted(model: ModelPatcher, weight: float) -> ModelPatcher:
-    """A clone of a realigned MODEL with another lambda for its last aligned model. Raises ValueError like realign."""
+def reweighted(model: ModelPatcher, weight: Weight) -> ModelPatcher:
+    """A clone of a realigned MODEL with another weight for its last aligned model."""
     clone = model.clone()
     before: Realignment = clone.get_attachment(KEY)
-    weights = (*before.weights[:-1], strength.checked_lambda(weight))
-    clone.set_attachments(KEY, dataclasses.replace(before, weights=weights))
+    clone.set_attachments(KEY, dataclasses.replace(before, weights=(*before.weights[:-1], weight)))
     return clone
 
 
@@ -80,7 +83,7 @@ def heard(model: ModelPatcher, hear: Hear) -> ModelPatcher:
     return clone
 
 
-def _sample(executor: WrapperExecutor, *args: Any, **kwargs: Any) -> torch.Tensor:
+def _sample(executor: WrapperExecutor, noise: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
     """OUTER_SAMPLE: open a run for this guider's MODEL, and close it whatever happens."""
     guider: Any = executor.class_obj  # any CFGGuider
     model = guider.model_patcher
@@ -89,10 +92,11 @@ def _sample(executor: WrapperExecutor, *args: Any, **kwargs: Any) -> torch.Tenso
     if any("hooks" in cond for conds in guider.conds.values() for cond in conds):
         model.set_additional_models(KEY, pair.hookable(model.get_additional_models_with_key(KEY)))
     hear: Hear | None = model.get_attachment(HEAR)
-    run = Run(guider, model.get_additional_models_with_key(KEY), realignment.weights, measure=hear is not None)
+    companions = model.get_additional_models_with_key(KEY)
+    run = Run(guider, companions, realignment.weights, noise.shape, measure=hear is not None)
     guider.model_options[KEY] = run
     try:
-        output = executor(*args, **kwargs)
+        output = executor(noise, *args, **kwargs)
         run.check()
         if hear is not None:
             hear(run.divergence())
@@ -133,10 +137,16 @@ def _warn_of_guidance(reference: ModelPatcher, aligned: ModelPatcher) -> None:
 
 
 def _warn_of_run(model: ModelPatcher, realignment: Realignment) -> None:
-    if max(realignment.weights) > 1 or mixture.reference_weight(realignment.weights) < 0:
-        LOG.warning(strength.BEYOND_TRAINING, " + ".join(f"{weight:g}" for weight in realignment.weights))
+    if any(weight.peak > 1 for weight in realignment.weights) or _exceed_one(realignment.weights):
+        LOG.warning(strength.BEYOND_TRAINING, " + ".join(f"{weight.peak:g}" for weight in realignment.weights))
     if model.patches_uuid != realignment.patches_uuid:
         LOG.warning(
             "Weights of the realigned MODEL were patched after realigning (a LoRA, a merge): that reaches the reference, and the aligned "
             "model only where it is a LoRA on the same weights. To give a style LoRA to both, load it before the two models part."
         )
+
+
+def _exceed_one(weights: tuple[Weight, ...]) -> bool:
+    """Whether weights that act everywhere sum to more than 1; parts of the picture or of the run may each have their own."""
+    total = sum(weight.value for weight in weights if weight.region is None and not weight.moves)
+    return total > 1.0 and not math.isclose(total, 1.0)

@@ -9,140 +9,37 @@ from typing import Any
 
 import comfy.model_management
 import comfy.model_sampling
-import comfy.patcher_extension
-import comfy.sampler_helpers
-import comfy.samplers
 import torch
-from comfy.model_base import BaseModel
-from comfy.model_patcher import ModelPatcher, create_model_options_clone
-from comfy.patcher_extension import WrappersMP
-from comfy_api.torch_helpers.torch_compile import COMPILE_KEY, TORCH_COMPILE_KWARGS, apply_torch_compile_factory
+from comfy.model_patcher import ModelPatcher
 
 from ..realign import mixture
 from ..realign.divergence import Drift
-from . import LOG, pair, twin
-from .adapter import AdaptedLayer, Adapters
-
-Branches = list[torch.Tensor]  # one denoised latent per conditioning branch (cond, uncond, middle ...)
-
-# Wrappers around a whole run or a whole guidance step belong to the realigned MODEL, and what they prepare for their
-# companions deeper down would be missing here.
-RUN_WRAPPERS = (
-    WrappersMP.OUTER_SAMPLE,
-    WrappersMP.PREPARE_SAMPLING,
-    WrappersMP.SAMPLER_SAMPLE,
-    WrappersMP.PREDICT_NOISE,
-)
-
-
-class AlignedModel:
-    """One aligned model during one run: its module (or its twin on the reference's weights) and its options."""
-
-    def __init__(self, patcher: ModelPatcher, reference: ModelPatcher, conds: dict[str, list[dict]]) -> None:
-        self.patcher = patcher
-        self._shared = isinstance(patcher.model, Adapters)
-        self._hook_mode, patcher.hook_mode = patcher.hook_mode, reference.hook_mode
-        self._hook_strengths: tuple[float, ...] | None = None
-        self._layers: dict[str, AdaptedLayer] = {}
-        patcher.pre_run()
-        self.options = create_model_options_clone(patcher.model_options)
-        comfy.sampler_helpers.prepare_model_patcher(patcher, conds, self.options)
-        comfy.samplers.cast_to_load_options(self.options, device=patcher.load_device, dtype=reference.model_dtype())
-        self.module: BaseModel = self._twin(reference) if self._shared else patcher.model
-        drop_run_wrappers(self.options)
-
-    def _twin(self, reference: ModelPatcher) -> BaseModel:
-        self._layers = self.patcher.model.adapted(reference.model)
-        changes = {**dict(pair.replaced_objects(reference, self.patcher)), **self._layers}
-        module: BaseModel = twin.twin(reference.model, changes)
-        _compile_anew(self.options, module)
-        return module
-
-    def __call__(
-        self, reference: BaseModel, conds: list, x: torch.Tensor, timestep: torch.Tensor, additions: dict
-    ) -> Branches:
-        """Denoised latents of each conditioning branch, as core's calc_cond_batch returns them.
-
-        additions: transformer options that this call brings, beside the model's own.
-        """
-        if hasattr(reference, "latent_shapes"):
-            self.module.latent_shapes = reference.latent_shapes
-        if not self._shared:
-            self._follow_hook_strengths(conds)
-        options = {"transformer_options": additions}
-        options = comfy.patcher_extension.merge_nested_dicts(self.options, options)
-        return comfy.samplers.calc_cond_batch(self.module, conds, x, timestep, options)
-
-    def _follow_hook_strengths(self, conds: list) -> None:
-        """Core notices a scheduled hook's new strength once a step, for the model it evaluates first; that may not be this one."""
-        groups = [
-            cond["hooks"] for branch in conds if branch is not None for cond in branch if cond.get("hooks") is not None
-        ]
-        strengths = tuple(hook.strength for group in groups for hook in group.hooks)
-        if self._hook_strengths not in (None, strengths):
-            self.patcher.clear_cached_hook_weights()
-        self._hook_strengths = strengths
-
-    def unreached(self) -> list[str]:
-        """Paths of adapted layers that no forward pass went through."""
-        return [path for path, layer in self._layers.items() if not layer.reached]
-
-    def close(self) -> None:
-        comfy.samplers.cast_to_load_options(self.options, device=self.patcher.offload_device)
-        self.patcher.cleanup()
-        self.patcher.hook_mode = self._hook_mode
-        self.patcher.restore_hook_patches()
-
-
-def drop_run_wrappers(options: dict) -> None:
-    """Remove wrappers of whole runs, and everything else that hangs on the same keys."""
-    wrappers = options["transformer_options"].get("wrappers", {})
-    keys = {key for kind in RUN_WRAPPERS for key in wrappers.get(kind, {})} - {None}
-    for kind in wrappers:
-        wrappers[kind] = (
-            {} if kind in RUN_WRAPPERS else {key: found for key, found in wrappers[kind].items() if key not in keys}
-        )
-
-
-def added(given: dict, base: dict) -> dict:
-    """What `given` holds that `base` does not, by identity and down to the items of nested dicts and lists.
-
-    A guidance patch (PAG, SEG ...) evaluates the model once more with attention patches of its own in the options of that
-    call; they must reach both models.
-    """
-    found: dict = {}
-    for key, value in given.items():
-        before = base.get(key)
-        if value is before:
-            continue
-        if isinstance(value, dict) and isinstance(before, dict):
-            value = added(value, before)
-        elif isinstance(value, list) and isinstance(before, list):
-            value = [item for item in value if not any(item is other for other in before)]
-        if not isinstance(value, dict | list) or value:
-            found[key] = value
-    return found
-
-
-def _compile_anew(options: dict, module: BaseModel) -> None:
-    """Where core's torch.compile wrapper holds the reference's compiled module, give it the twin's instead."""
-    wrappers = options["transformer_options"].get("wrappers", {}).get(WrappersMP.APPLY_MODEL, {})
-    if COMPILE_KEY in wrappers:
-        compiled = torch.compile(model=module.diffusion_model, **options[TORCH_COMPILE_KWARGS])
-        wrappers[COMPILE_KEY] = [apply_torch_compile_factory({"diffusion_model": compiled})]
+from ..realign.mixture import Share
+from ..realign.weights import Weight
+from . import LOG
+from .aligned import AlignedModel, Branches, added
+from .field import Field
 
 
 class Run:
     """What a realigned MODEL does between the start and the end of one sampling run."""
 
     def __init__(
-        self, guider: Any, companions: Sequence[ModelPatcher], weights: Sequence[float], measure: bool
+        self,
+        guider: Any,
+        companions: Sequence[ModelPatcher],
+        weights: Sequence[Weight],
+        shape: torch.Size,
+        measure: bool,
     ) -> None:
-        """guider: any CFGGuider, at the start of its run. measure: whether divergence() will be asked for."""
+        """guider: any CFGGuider, at the start of its run over latents of `shape`. measure: whether divergence() will be asked for.
+
+        Raises ValueError if a mask cannot be laid over such latents.
+        """
         self.reference: ModelPatcher = guider.model_patcher
         self._guider = guider
         self._companions = companions
-        self._weights = (mixture.reference_weight(weights), *weights)
+        self._field = Field(weights, shape, self.reference)
         self._drift = Drift() if measure else None
         self._aligned: dict[int, AlignedModel] = {}
         self._sound: dict[str, torch.Tensor] = {}
@@ -156,9 +53,10 @@ class Run:
         """
         additions = added(model_options["transformer_options"], self._guider.model_options["transformer_options"])
         predictions: list[Branches] = []
-        weights: list[float] = []
-        for index, weight in enumerate(self._weights):
-            if weight == 0.0:
+        weights: list[Share] = []
+        shares = self._field.at(timestep)
+        for index, weight in enumerate(shares):
+            if not isinstance(weight, torch.Tensor) and weight == 0.0:
                 continue
             if predictions:
                 comfy.model_management.throw_exception_if_processing_interrupted()
@@ -171,7 +69,8 @@ class Run:
             weights.append(weight)
         mixed = [mixture.linear(branch, weights) for branch in zip(*predictions, strict=True)]
         if self._drift is not None and additions.keys() <= {"sample_sigmas"}:  # no perturbed evaluation
-            self._measure(conds, timestep, mixed, predictions[0] if self._weights[0] else None)
+            evaluated = isinstance(shares[0], torch.Tensor) or shares[0] != 0.0
+            self._measure(conds, timestep, mixed, predictions[0] if evaluated else None)
         return mixed
 
     def _measure(self, conds: list, timestep: torch.Tensor, mixed: Branches, reference: Branches | None) -> None:

@@ -13,6 +13,7 @@ import latent_preview
 import torch
 from comfy.model_patcher import ModelPatcher
 
+from ..realign.weights import Weight
 from ..realign.wires import REALIGNED, SOUP, Entry, Sweep
 from .measured import measured_sample
 from .patch import realign, reweighted
@@ -25,7 +26,7 @@ Callback = Callable[..., None]
 def sweep(
     reference: ModelPatcher,
     aligned: ModelPatcher,
-    lambdas: Sequence[float],
+    weights: Sequence[Weight],
     settings: Settings,
     positive: list,
     negative: list,
@@ -34,27 +35,32 @@ def sweep(
 ) -> tuple[dict, Sweep]:
     """Sample the latent's whole batch at every lambda. Returns the LATENT, lambda-major, and what belongs to it.
 
-    Each lambda's samples are those of the DeRaDiff KSampler at that lambda and seed. soup: sample the weight-interpolated
+    weights: one for each lambda; each one's samples are those of the DeRaDiff KSampler at that lambda and seed. soup: sample the weight-interpolated
     model at every lambda as well, after the realigned ones. Raises ValueError like realign and sample.
     """
     settings.check()
-    realigned = realign(reference, aligned, lambdas[0])
-    plan = [(REALIGNED, value) for value in lambdas] + [(SOUP, value) for value in lambdas if soup]
+    if soup and any(weight.schedule is not None for weight in weights):
+        raise ValueError(
+            "baseline: weights are interpolated once for a whole run and cannot follow a schedule. Switch baseline off, or "
+            "disconnect the schedule."
+        )
+    realigned = realign(reference, aligned, weights[0])
+    plan = [(REALIGNED, weight) for weight in weights] + [(SOUP, weight) for weight in weights if soup]
     progress = latent_preview.prepare_callback(reference, settings.steps * len(plan))
     latents: list[torch.Tensor] = []
     entries: list[Entry] = []
     out: dict[str, Any] = {}
-    for index, (method, value) in enumerate(plan):
+    for index, (method, weight) in enumerate(plan):
         run = (settings, positive, negative, latent, _part(progress, index, len(plan)))
         begin = time.perf_counter()
         if method == REALIGNED:
-            out, kl = measured_sample(reweighted(realigned, value), *run)
+            out, kl = measured_sample(reweighted(realigned, weight), *run)
         else:
-            out = sample(interpolated(reference, aligned, value), *run)
+            out = sample(interpolated(reference, aligned, weight.value), *run)
             kl = (math.nan,) * out["samples"].shape[0]
         seconds = time.perf_counter() - begin
         latents.append(out["samples"])
-        entries.append(Entry(value, method, seconds, kl))
+        entries.append(Entry(weight.value, method, seconds, kl))
     batch = {key: value for key, value in out.items() if key not in ("noise_mask", "batch_index")}
     return {**batch, "samples": torch.cat(latents)}, Sweep(tuple(entries), latents[0].shape[0])
 

@@ -1,0 +1,57 @@
+"""Lambda over space. The kernels are diagonal, so the closed form holds for every latent element by itself.
+May import torch and the standard library only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+_SLACK = 1e-3  # resampled masks overshoot a little
+
+
+@dataclass(frozen=True, eq=False)
+class Region:
+    """A factor of lambda over the picture: mask, (H, W) or (N, H, W) in 0..1, and its feather in latent pixels.
+
+    N is the batch for pictures and the frames for videos. Raises ValueError for anything else.
+    """
+
+    mask: torch.Tensor
+    feather: int = 0
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.mask, torch.Tensor) or self.mask.ndim not in (2, 3) or 0 in self.mask.shape:
+            got = tuple(self.mask.shape) if isinstance(self.mask, torch.Tensor) else type(self.mask).__name__
+            raise ValueError(f"mask: expected a MASK of shape (batch, height, width), got {got}.")
+        low, high = (float(value) for value in torch.aminmax(self.mask.float()))
+        if not (low >= -_SLACK and high <= 1 + _SLACK):  # NaN fails too
+            raise ValueError(
+                f"mask: expected values between 0 (reference) and 1 (whole lambda), got {low:g} to {high:g}."
+            )
+        if self.feather < 0:
+            raise ValueError(f"mask_feather: expected a number of latent pixels of at least 0, got {self.feather}.")
+
+
+def feathered(mask: torch.Tensor, feather: int) -> torch.Tensor:
+    """The mask, (N, 1, H, W) or (N, 1, T, H, W), with its edges faded over `feather` pixels on either side.
+
+    The mean over a square of 2 feather + 1 pixels, the picture's border repeated: a straight edge becomes a straight ramp.
+    """
+    if feather == 0:
+        return mask
+    frames = mask.movedim(2, 1).flatten(0, 1) if mask.ndim == 5 else mask
+    for sides, window in (
+        ((0, 0, feather, feather), (2 * feather + 1, 1)),
+        ((feather, feather, 0, 0), (1, 2 * feather + 1)),
+    ):
+        padded = torch.nn.functional.pad(frames, sides, mode="replicate")
+        frames = torch.nn.functional.avg_pool2d(padded, window, stride=1)
+    return frames.unflatten(0, (mask.shape[0], -1)).movedim(1, 2) if mask.ndim == 5 else frames
+
+
+def flat(mask: torch.Tensor) -> float | None:
+    """0.0 or 1.0 for a mask that is that everywhere, else None."""
+    first = float(mask.flatten()[0])
+    return first if first in (0.0, 1.0) and bool((mask == first).all()) else None

@@ -1,0 +1,43 @@
+"""Lambda over the progress of sampling. The closed form holds at every step, so lambda may differ from step to step.
+May import the standard library and curve.py.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .curve import Curve
+
+_ROUNDING = 1e-6  # progress is computed back from sigma
+
+
+@dataclass(frozen=True)
+class LambdaSchedule:
+    """A factor of lambda over progress, ComfyUI's percent: 0 at the first step of full denoising, 1 at its end.
+
+    start and end are included; outside of them the factor is 0. Raises ValueError unless 0 <= start <= end <= 1.
+    """
+
+    curve: Curve
+    start: float = 0.0
+    end: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.start <= self.end <= 1.0:
+            raise ValueError(
+                "start_percent and end_percent: expected 0 <= start_percent <= end_percent <= 1, "
+                f"got {self.start} and {self.end}."
+            )
+
+    def at(self, progress: float) -> float:
+        """The factor of lambda at a progress in 0..1."""
+        if self.start - _ROUNDING <= progress <= self.end + _ROUNDING:
+            return self.curve.at(progress)
+        return 0.0
+
+    @property
+    def constant(self) -> float | None:
+        """The factor if it is the same at every progress, else None."""
+        first = self.curve.points[0][1]
+        whole = self.start == 0.0 and self.end == 1.0
+        return first if whole and all(y == first for _, y in self.curve.points) else None

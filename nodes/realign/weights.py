@@ -1,0 +1,46 @@
+"""The weight of one aligned model: lambda, over the progress of sampling and over the picture.
+May import torch and the standard library only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from .region import Region
+from .schedule import LambdaSchedule
+from .strength import checked_lambda
+
+
+@dataclass(frozen=True, eq=False)
+class Weight:
+    """lambda * schedule(progress) * region. Raises ValueError unless lambda is a finite number of at least 0."""
+
+    value: float
+    schedule: LambdaSchedule | None = None
+    region: Region | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "value", checked_lambda(self.value))
+
+    def at(self, progress: float) -> float:
+        """lambda * schedule at a progress in 0..1."""
+        return self.value if self.schedule is None else self.value * self.schedule.at(progress)
+
+    @property
+    def moves(self) -> bool:
+        """Whether it depends on the progress."""
+        return self.value != 0.0 and self.schedule is not None and self.schedule.constant is None
+
+    @property
+    def peak(self) -> float:
+        """The largest it can be: a curve never leaves the range of its points."""
+        return self.value if self.schedule is None else self.value * max(y for _, y in self.schedule.curve.points)
+
+
+def weight(
+    value: float, schedule: LambdaSchedule | None = None, mask: torch.Tensor | None = None, feather: int = 0
+) -> Weight:
+    """The weight that a node's inputs ask for. mask: (N, H, W) in 0..1. Raises ValueError like Weight and Region."""
+    return Weight(value, schedule, None if mask is None else Region(mask, feather))

@@ -1,0 +1,63 @@
+"""The weights of all models at one evaluation, as numbers or as tensors over the latent.
+May import torch, comfy and nodes/realign.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import comfy.model_management
+import comfy.utils
+import torch
+from comfy.model_patcher import ModelPatcher
+
+from ..realign import mixture, region
+from ..realign.mixture import Share
+from ..realign.region import Region
+from ..realign.weights import Weight
+from .progress import Progress
+
+Mask = float | torch.Tensor
+
+
+class Field:
+    """What each model weighs during one run, the reference first. Tensors go to the device when a factor changes."""
+
+    def __init__(self, weights: Sequence[Weight], shape: torch.Size, reference: ModelPatcher) -> None:
+        """shape: the latents', (B, C, H, W) or (B, C, T, H, W). Raises ValueError if a mask cannot be laid over them."""
+        self._weights = weights
+        self._masks = [1.0 if weight.region is None else _resized(weight.region, shape) for weight in weights]
+        self._device = reference.load_device
+        self._progress = Progress(reference.model) if any(weight.moves for weight in weights) else None
+        self._last: tuple[tuple[float, ...], tuple[Share, ...]] | None = None
+
+    def at(self, timestep: torch.Tensor) -> tuple[Share, ...]:
+        """timestep: (B,) sigmas. A model that has no weight anywhere gets the number 0.0."""
+        progress = self._progress.at(timestep) if self._progress is not None else 0.0
+        factors = tuple(weight.at(progress) for weight in self._weights)
+        if self._last is None or self._last[0] != factors:
+            self._last = (factors, self._shares(factors))
+        return self._last[1]
+
+    def _shares(self, factors: Sequence[float]) -> tuple[Share, ...]:
+        weights = [0.0 if factor == 0.0 else factor * mask for factor, mask in zip(factors, self._masks, strict=True)]
+        shares = (mixture.reference_weight(weights), *weights)
+        return tuple(
+            comfy.model_management.cast_to(share, None, self._device) if isinstance(share, torch.Tensor) else share
+            for share in shares
+        )
+
+
+def _resized(found: Region, shape: torch.Size) -> Mask:
+    """The region's mask over latents of `shape`, (B, 1, ...), as core lays inpainting masks; a number where it is 0 or 1 throughout."""
+    if len(shape) not in (4, 5):
+        raise ValueError(
+            f"mask: this model's latent has {len(shape) - 2} dimensions beside batch and channels, and a lambda mask is a picture. "
+            "Disconnect it."
+        )
+    mask = found.mask.float().clamp(0.0, 1.0)
+    everywhere = region.flat(mask)
+    if everywhere is not None:
+        return everywhere
+    mask = comfy.utils.reshape_mask(mask, (shape[0], 1, *shape[2:]))
+    return region.feathered(mask, found.feather)
