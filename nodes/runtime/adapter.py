@@ -105,6 +105,24 @@ def fits(adapter: LoRAAdapter, layer: torch.nn.Module, offset: tuple[int, int, i
     return up.shape[0] == shape[0] and down[0].numel() == inner and up[0].numel() == down.shape[0]
 
 
+class Unbatchable(Exception):
+    """A layer's input is not laid out as the rows of the batch, so nobody can tell which of them are an aligned model's."""
+
+
+@dataclass
+class Rows:
+    """Where one aligned model is in the batch that is being evaluated. Without a batch, it is all there is."""
+
+    batch: int | None = None
+    spans: Sequence[slice] = (slice(None),)
+
+    def of(self, x: torch.Tensor) -> Sequence[slice]:
+        """The rows of a layer's input that belong to this model. Raises Unbatchable if they cannot be told."""
+        if self.batch is not None and x.shape[0] != self.batch:
+            raise Unbatchable
+        return self.spans
+
+
 class LoraBranch(torch.nn.Module):
     """factor * alpha / rank * up(down(x)) for one layer, with the layer's own stride, padding and dilation."""
 
@@ -112,8 +130,9 @@ class LoraBranch(torch.nn.Module):
         super().__init__()
         up, down, alpha, mid, _, _ = piece.adapter.weights
         rank = down.shape[0]
-        self.scale = piece.factor * (alpha / rank if alpha is not None else 1.0)
+        self.scale = float(piece.factor * (alpha / rank if alpha is not None else 1.0))
         self.offset = piece.offset
+        self.reached = False
         shape = weight_shape(layer)
         assert shape is not None  # pieces() lets nothing else through
         if len(shape) == 2:
@@ -133,39 +152,46 @@ class LoraBranch(torch.nn.Module):
         self.down = torch.nn.Parameter(down, requires_grad=False)
         self.mid = None if mid is None else torch.nn.Parameter(mid, requires_grad=False)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """x: the layer's input (or the slice of its channels). Returns what to add to the layer's output (or its slice)."""
+    def add_to(self, output: torch.Tensor, x: torch.Tensor) -> None:
+        """Add this branch of the layer's input x to the layer's output, in place."""
+        self.reached = True
+        dim, start, length = self.offset or (None, 0, 0)
+        channels = 1 if self.convolve else -1
+        if dim == 1:
+            x = x.narrow(channels, start, length)
+        elif dim == 0:
+            output = output.narrow(channels, start, length)
         up, down, mid = (
             None if w is None else comfy.model_management.cast_to(w, x.dtype, x.device)
             for w in (self.up, self.down, self.mid)
         )
         if self.convolve is None:
-            return torch.nn.functional.linear(torch.nn.functional.linear(x, down) * self.scale, up)
-        if mid is None:
-            return self.convolve(self.convolve(x, down, **self.geometry) * self.scale, up)
-        return self.convolve(self.convolve(self.convolve(x, down), mid, **self.geometry) * self.scale, up)
+            hidden = torch.nn.functional.linear(x, down)
+            if output.is_contiguous() and output.dtype == hidden.dtype:
+                output.view(-1, output.shape[-1]).addmm_(hidden.view(-1, len(down)), up.t(), alpha=self.scale)
+            else:
+                output.add_(torch.nn.functional.linear(hidden, up), alpha=self.scale)
+        elif mid is None:
+            output.add_(self.convolve(self.convolve(x, down, **self.geometry), up), alpha=self.scale)
+        else:
+            hidden = self.convolve(self.convolve(x, down), mid, **self.geometry)
+            output.add_(self.convolve(hidden, up), alpha=self.scale)
 
 
 class AdaptedLayer(torch.nn.Module):
     """A layer of the shared weights with LoRA branches beside it; everything else is asked of the layer itself."""
 
-    def __init__(self, layer: torch.nn.Module, branches: Sequence[LoraBranch]) -> None:
+    def __init__(self, layer: torch.nn.Module, branches: Sequence[tuple[LoraBranch, Rows]]) -> None:
         super().__init__()
         self.layer = layer
-        self.branches: Iterable[LoraBranch] = torch.nn.ModuleList(branches)  # type: ignore[assignment]
-        self.channels = 1 if branches[0].convolve else -1  # dim of x and of the output
-        self.reached = False
+        self.branches: Iterable[LoraBranch] = torch.nn.ModuleList(branch for branch, _ in branches)  # type: ignore[assignment]
+        self.rows = [rows for _, rows in branches]
 
     def forward(self, x: torch.Tensor, *args: object, **kwargs: object) -> torch.Tensor:
         output = self.layer(x, *args, **kwargs)
-        for branch in self.branches:
-            dim, start, length = branch.offset or (None, 0, 0)
-            delta = branch(x.narrow(self.channels, start, length) if dim == 1 else x)
-            if dim == 0:
-                output.narrow(self.channels, start, length).add_(delta)
-            else:
-                output = output + delta
-        self.reached = True
+        for branch, rows in zip(self.branches, self.rows, strict=True):
+            for span in rows.of(x):
+                branch.add_to(output[span], x[span])
         return output
 
     def __getattr__(self, name: str) -> Any:
@@ -188,9 +214,20 @@ class Adapters(torch.nn.Module):
         """The dtype that core casts a model's patches to."""
         return self.dtype
 
-    def adapted(self, module: torch.nn.Module) -> dict[str, AdaptedLayer]:
-        """Each adapted layer of `module` by path, wrapped with its branches."""
-        grouped: dict[str, list[LoraBranch]] = {}
-        for path, branch in zip(self.paths, self.branches, strict=True):
-            grouped.setdefault(path, []).append(branch)  # type: ignore[arg-type]
-        return {path: AdaptedLayer(module.get_submodule(path), branches) for path, branches in grouped.items()}
+    def start(self) -> None:
+        """Forget which layers were reached, at the start of a run."""
+        for branch in self.branches:
+            branch.reached = False  # type: ignore[assignment]
+
+    def unreached(self) -> list[str]:
+        """Paths of adapted layers that no forward pass went through."""
+        return [path for path, branch in zip(self.paths, self.branches, strict=True) if not branch.reached]
+
+
+def adapted(module: torch.nn.Module, found: Iterable[tuple[Adapters, Rows]]) -> dict[str, AdaptedLayer]:
+    """Each layer of `module` that some adapters act on, by path, wrapped with their branches."""
+    grouped: dict[str, list[tuple[LoraBranch, Rows]]] = {}
+    for adapters, rows in found:
+        for path, branch in zip(adapters.paths, adapters.branches, strict=True):
+            grouped.setdefault(path, []).append((branch, rows))  # type: ignore[arg-type]
+    return {path: AdaptedLayer(module.get_submodule(path), branches) for path, branches in grouped.items()}

@@ -4,6 +4,10 @@ May import torch, comfy and the modules beside it. Nothing here outlives the run
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
 import comfy.patcher_extension
 import comfy.sampler_helpers
 import comfy.samplers
@@ -14,7 +18,7 @@ from comfy.patcher_extension import WrappersMP
 from comfy_api.torch_helpers.torch_compile import COMPILE_KEY, TORCH_COMPILE_KWARGS, apply_torch_compile_factory
 
 from . import pair, twin
-from .adapter import AdaptedLayer, Adapters
+from .adapter import Adapters, Rows, adapted
 
 Branches = list[torch.Tensor]  # one denoised latent per conditioning branch (cond, uncond, middle ...)
 
@@ -28,39 +32,62 @@ RUN_WRAPPERS = (
 )
 
 
+@dataclass(frozen=True)
+class Call:
+    """One evaluation that the guider asks for, as CALC_COND_BATCH gets it.
+
+    executor: the reference's own evaluation, given a model; conds: the conditionings, one list for each branch; x: noisy
+    latent, (B, C, H, W) or (B, C, T, H, W); timestep: (B,) sigmas; additions: the transformer options that this call brings.
+    """
+
+    executor: Callable[..., Branches]
+    conds: list
+    x: torch.Tensor
+    timestep: torch.Tensor
+    model_options: dict
+    additions: dict
+
+
 class AlignedModel:
     """One aligned model during one run: its module (or its twin on the reference's weights) and its options."""
 
     def __init__(self, patcher: ModelPatcher, reference: ModelPatcher, conds: dict[str, list[dict]]) -> None:
         self.patcher = patcher
-        self._shared = isinstance(patcher.model, Adapters)
+        self._reference = reference
         self._hook_mode, patcher.hook_mode = patcher.hook_mode, reference.hook_mode
         self._hook_strengths: tuple[float, ...] | None = None
-        self._layers: dict[str, AdaptedLayer] = {}
         patcher.pre_run()
         self.options = create_model_options_clone(patcher.model_options)
         comfy.sampler_helpers.prepare_model_patcher(patcher, conds, self.options)
         comfy.samplers.cast_to_load_options(self.options, device=patcher.load_device, dtype=reference.model_dtype())
-        self.module: BaseModel = self._twin(reference) if self._shared else patcher.model
         drop_run_wrappers(self.options)
+        if self.adapters is not None:
+            self.adapters.start()
 
-    def _twin(self, reference: ModelPatcher) -> BaseModel:
-        self._layers = self.patcher.model.adapted(reference.model)
-        changes = {**dict(pair.replaced_objects(reference, self.patcher)), **self._layers}
-        module: BaseModel = twin.twin(reference.model, changes)
+    @property
+    def adapters(self) -> Adapters | None:
+        """The LoRA that this model is on the reference's weights, or None if it has a module of its own."""
+        return self.patcher.model if isinstance(self.patcher.model, Adapters) else None
+
+    @cached_property
+    def module(self) -> BaseModel:
+        """The module to evaluate, made when it is first asked for."""
+        if self.adapters is None:
+            return self.patcher.model
+        base = self._reference.model
+        changes = dict(pair.replaced_objects(self._reference, self.patcher))
+        module: BaseModel = twin.twin(base, {**changes, **adapted(base, [(self.adapters, Rows())])})
         _compile_anew(self.options, module)
         return module
 
-    def __call__(
-        self, reference: BaseModel, conds: list, x: torch.Tensor, timestep: torch.Tensor, additions: dict
-    ) -> Branches:
+    def __call__(self, conds: list, x: torch.Tensor, timestep: torch.Tensor, additions: dict) -> Branches:
         """Denoised latents of each conditioning branch, as core's calc_cond_batch returns them.
 
         additions: transformer options that this call brings, beside the model's own.
         """
-        if hasattr(reference, "latent_shapes"):
-            self.module.latent_shapes = reference.latent_shapes
-        if not self._shared:
+        if hasattr(self._reference.model, "latent_shapes"):
+            self.module.latent_shapes = self._reference.model.latent_shapes
+        if self.adapters is None:
             self._follow_hook_strengths(conds)
         options = {"transformer_options": additions}
         options = comfy.patcher_extension.merge_nested_dicts(self.options, options)
@@ -78,7 +105,7 @@ class AlignedModel:
 
     def unreached(self) -> list[str]:
         """Paths of adapted layers that no forward pass went through."""
-        return [path for path, layer in self._layers.items() if not layer.reached]
+        return [] if self.adapters is None else self.adapters.unreached()
 
     def close(self) -> None:
         comfy.samplers.cast_to_load_options(self.options, device=self.patcher.offload_device)

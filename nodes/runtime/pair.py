@@ -79,7 +79,7 @@ def check_pair(reference: ModelPatcher, aligned: ModelPatcher) -> None:
 
 
 def _same_model(reference: ModelPatcher, aligned: ModelPatcher) -> bool:
-    if not _same_patches(reference, aligned) or not _same_options(reference.model_options, aligned.model_options):
+    if not _same_patches(reference, aligned) or not same_options(reference.model_options, aligned.model_options):
         return False
     if reference.is_clone(aligned):
         return True
@@ -87,12 +87,12 @@ def _same_model(reference: ModelPatcher, aligned: ModelPatcher) -> bool:
     return all(_same_values(ours, theirs) for ours, theirs in pairs)
 
 
-def _same_options(ours: object, theirs: object) -> bool:
+def same_options(ours: object, theirs: object) -> bool:
     """Equality of nested options by content for containers and numbers, by identity for everything else (tensors, functions)."""
     if isinstance(ours, dict) and isinstance(theirs, dict):
-        return ours.keys() == theirs.keys() and all(_same_options(ours[key], theirs[key]) for key in ours)
+        return ours.keys() == theirs.keys() and all(same_options(ours[key], theirs[key]) for key in ours)
     if isinstance(ours, list | tuple) and isinstance(theirs, list | tuple):
-        return len(ours) == len(theirs) and all(map(_same_options, ours, theirs))
+        return len(ours) == len(theirs) and all(map(same_options, ours, theirs))
     return ours is theirs or (isinstance(ours, str | int | float) and ours == theirs)
 
 

@@ -97,11 +97,11 @@ def _sample(executor: WrapperExecutor, noise: torch.Tensor, *args: Any, **kwargs
     guider.model_options[KEY] = run
     try:
         output = executor(noise, *args, **kwargs)
-        run.check()
+        run.models.check()
         if hear is not None:
             hear(run.divergence())
     finally:
-        run.close()
+        run.models.close()
     return output
 
 
@@ -115,7 +115,7 @@ def _predict(
 ) -> Branches:
     """CALC_COND_BATCH: the run's mixture, unless a guider of several models asks for another one's prediction."""
     run: Run | None = model_options.get(KEY)
-    if run is None or model is not run.reference.model:
+    if run is None or model is not run.models.reference.model:
         return executor(model, conds, x, timestep, model_options)
     return run.predict(executor, conds, x, timestep, model_options)
 

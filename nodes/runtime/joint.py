@@ -1,0 +1,120 @@
+"""Models over one copy of the weights in one batched pass: every base layer runs once, each LoRA on its model's rows only.
+May import torch, comfy and the modules beside it. Nothing here outlives the run.
+
+Weights that do not fit the card are then streamed once a step instead of once for each model. How many rows go together
+is core's own decision by the memory that is free; where it takes one model at a time, these are the separate passes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import comfy.patcher_extension
+import torch
+from comfy.model_base import BaseModel
+from comfy.model_patcher import ModelPatcher
+from comfy.patcher_extension import WrapperExecutor, WrappersMP
+
+from . import KEY, pair, twin
+from .adapter import Rows, adapted
+from .aligned import AlignedModel, Branches, Call
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Which model and which conditioning branch each index of the repeated conditionings stands for."""
+
+    models: Sequence[int]
+    branches: int
+
+    def model(self, index: int) -> int:
+        return self.models[index // self.branches]
+
+    def branch(self, index: int) -> int:
+        return index % self.branches
+
+
+class Joint:
+    """The reference and aligned models on its weights, evaluated together."""
+
+    def __init__(self, reference: ModelPatcher, aligned: Mapping[int, AlignedModel]) -> None:
+        """aligned: the models to take in by their index, each of them adapters for which `possible` holds."""
+        self._rows = {index: Rows() for index in aligned}
+        layers = adapted(
+            reference.model, [(found.adapters, self._rows[index]) for index, found in aligned.items() if found.adapters]
+        )
+        self._module: BaseModel = twin.twin(reference.model, layers)
+
+    def __call__(self, wanted: Sequence[int], call: Call) -> dict[int, Branches]:
+        """Denoised latents by model. Raises adapter.Unbatchable where a layer mixes the rows of the batch."""
+        layout = _Layout(wanted, len(call.conds))
+        options = comfy.patcher_extension.merge_nested_dicts(
+            {"transformer_options": {"wrappers": {WrappersMP.APPLY_MODEL: {KEY: [self._on_rows(layout)]}}}},
+            call.model_options,
+        )
+        found = call.executor(self._module, list(call.conds) * len(wanted), call.x, call.timestep, options)
+        count = layout.branches
+        return {index: found[place * count : (place + 1) * count] for place, index in enumerate(wanted)}
+
+    def _on_rows(self, layout: _Layout) -> Any:
+        """APPLY_MODEL wrapper: tell each LoRA its rows, and everybody else the branches they know."""
+
+        def apply(
+            executor: WrapperExecutor,
+            x: torch.Tensor,
+            t: torch.Tensor,
+            c_concat: Any,
+            c_crossattn: Any,
+            control: Any,
+            transformer_options: dict,
+            **kwargs: Any,
+        ) -> torch.Tensor:
+            indices = transformer_options["cond_or_uncond"]
+            self._place(layout, indices, x.shape[0])
+            options = {**transformer_options, "cond_or_uncond": [layout.branch(index) for index in indices]}
+            return executor(x, t, c_concat, c_crossattn, control, options, **kwargs)
+
+        return apply
+
+    def _place(self, layout: _Layout, indices: Sequence[int], batch: int) -> None:
+        chunk = batch // len(indices)
+        models = [layout.model(index) for index in indices]
+        for model, rows in self._rows.items():
+            whole = all(found == model for found in models)
+            rows.batch = None if whole else batch
+            rows.spans = (slice(None),) if whole else _spans([found == model for found in models], chunk)
+
+
+def _spans(ours: Iterable[bool], chunk: int) -> tuple[slice, ...]:
+    """The rows of the chunks that are ours, neighbours in one slice."""
+    spans: list[slice] = []
+    for place, mine in enumerate(ours):
+        if mine and spans and spans[-1].stop == place * chunk:
+            spans[-1] = slice(spans[-1].start, (place + 1) * chunk)
+        elif mine:
+            spans.append(slice(place * chunk, (place + 1) * chunk))
+    return tuple(spans)
+
+
+def possible(reference: ModelPatcher, aligned: AlignedModel) -> bool:
+    """Whether this aligned model differs from the reference by its LoRA alone, so that one call can serve both."""
+    patcher = aligned.patcher
+    wrappers = [names for model in (reference, patcher) for names in model.wrappers.values()]
+    compiled = any(twin.is_compiled(value) for value in reference.object_patches.values())
+    return (
+        aligned.adapters is not None
+        and not any(key != KEY and found for names in wrappers for key, found in names.items())
+        and "model_function_wrapper" not in reference.model_options
+        and pair.same_options(
+            reference.model_options["transformer_options"], patcher.model_options["transformer_options"]
+        )
+        and not compiled
+        and not list(pair.replaced_objects(reference, patcher))
+    )
+
+
+def separate(conds: Sequence[list[dict] | None]) -> bool:
+    """Whether conditionings carry what must be evaluated model by model: hooks, or controls that are computed once for all."""
+    return any("hooks" in cond or "control" in cond for branch in conds if branch is not None for cond in branch)

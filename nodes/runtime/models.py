@@ -1,0 +1,108 @@
+"""The models of one sampling run: evaluates those that are asked for, at as little cost as gives the same result.
+May import torch, comfy and the modules beside it. Nothing here outlives the run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import comfy.model_management
+import torch
+from comfy.model_patcher import ModelPatcher
+
+from . import LOG, joint
+from .adapter import Unbatchable
+from .aligned import AlignedModel, Branches, Call
+from .control import Shared
+from .joint import Joint
+
+
+class Models:
+    """The reference, which is number 0, and its aligned models, from 1."""
+
+    def __init__(self, guider: Any, companions: Sequence[ModelPatcher]) -> None:
+        """guider: any CFGGuider, at the start of its run. companions: the aligned models' patchers."""
+        self.reference: ModelPatcher = guider.model_patcher
+        self._guider = guider
+        self._companions = companions
+        self._aligned: dict[int, AlignedModel] = {}
+        self._joints: dict[tuple[int, ...], Joint] = {}
+        self._batches = True
+        self._sound: dict[int, torch.Tensor] = {}
+
+    def evaluate(self, wanted: Sequence[int], call: Call) -> dict[int, Branches]:
+        """Denoised latents of each conditioning branch by model, in rising order of `wanted`."""
+        found = self._jointly(wanted, call)
+        rest = [index for index in wanted if index not in found]
+        shared = Shared(call.conds)
+        for index in rest:
+            if found:
+                comfy.model_management.throw_exception_if_processing_interrupted()
+                shared.rewind()
+            conds = shared.conds if shared.any and len(rest) > 1 else call.conds
+            found[index] = self._alone(index, conds, call)
+        for index, branches in found.items():
+            self._watch(index, call.x, branches)
+        return {index: found[index] for index in wanted}
+
+    def _alone(self, index: int, conds: list, call: Call) -> Branches:
+        if index == 0:
+            return call.executor(self.reference.model, conds, call.x, call.timestep, call.model_options)
+        return self._model(index)(conds, call.x, call.timestep, call.additions)
+
+    def _jointly(self, wanted: Sequence[int], call: Call) -> dict[int, Branches]:
+        """What can be had in one pass, if that is more than one model; else nothing."""
+        if len(wanted) < 2 or not self._batches or joint.separate(call.conds):
+            return {}
+        group = tuple(index for index in wanted if index == 0 or joint.possible(self.reference, self._model(index)))
+        if len(group) < 2:
+            return {}
+        try:
+            if group not in self._joints:
+                self._joints[group] = Joint(self.reference, {index: self._model(index) for index in group if index})
+            return self._joints[group](group, call)
+        except Unbatchable:
+            LOG.debug("This architecture mixes the rows of a batch: the models are evaluated one after the other.")
+            self._batches = False
+            return {}
+
+    def _model(self, index: int) -> AlignedModel:
+        if index not in self._aligned:
+            self._aligned[index] = AlignedModel(self._companions[index - 1], self.reference, self._guider.conds)
+        return self._aligned[index]
+
+    def _watch(self, index: int, x: torch.Tensor, branches: Branches) -> None:
+        """Remember on the device whether this model made the first non-finite value; read back once, by check()."""
+        finite = torch.stack([torch.isfinite(branch).all() for branch in branches]).all()
+        sound = finite | ~torch.isfinite(x).all()
+        self._sound[index] = sound & self._sound[index] if index in self._sound else sound
+
+    def check(self) -> None:
+        """Raise ValueError naming the model whose predictions were not finite; warn of LoRA layers that were never used."""
+        for index, sound in self._sound.items():
+            if not bool(sound):
+                raise ValueError(
+                    f"The {self._name(index)} predicted NaN or infinite values, which would decode to a black image. Start "
+                    "ComfyUI with --force-upcast-attention or --fp32-unet, or load the model in another weight_dtype; if lambda "
+                    "is above 1, lower it."
+                )
+        for model in self._aligned.values():
+            unreached = model.unreached()
+            if unreached:
+                LOG.warning(
+                    "%d LoRA layers of the aligned model had no effect in this run, the first is %s.",
+                    len(unreached),
+                    unreached[0],
+                )
+
+    def _name(self, index: int) -> str:
+        if index == 0:
+            return "reference"
+        return "aligned model" if len(self._companions) == 1 else f"aligned model number {index}"
+
+    def close(self) -> None:
+        for model in self._aligned.values():
+            model.close()
+        self._aligned.clear()
+        self._joints.clear()
