@@ -9,10 +9,11 @@ from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
 
 from .realign import strength
+from .realign.evaluation import TOLERANCE, Evaluation
 from .realign.schedule import LambdaSchedule
 from .realign.weights import weight
 from .runtime.patch import realign
-from .schema import CATEGORY, check_evaluation, evaluation_input, lambda_input, mask_inputs, schedule_input, schema
+from .schema import CATEGORY, evaluation_input, lambda_input, mask_inputs, schedule_input, schema, tolerance_input
 
 REFERENCE_TOOLTIP = (
     "The reference: the model before alignment. Guidance patches (RescaleCFG, PAG ...) belong on the realigned MODEL."
@@ -43,6 +44,7 @@ class DeRaDiffRealign(io.ComfyNode):
                 evaluation_input(),
                 schedule_input(),
                 *mask_inputs(),
+                tolerance_input(),
             ],
             outputs=[
                 io.Model.Output(
@@ -62,10 +64,11 @@ class DeRaDiffRealign(io.ComfyNode):
         schedule: LambdaSchedule | None = None,
         mask: torch.Tensor | None = None,
         mask_feather: int = 0,
+        reuse_tolerance: float = TOLERANCE,
         **inputs: float,
     ) -> io.NodeOutput:
-        check_evaluation(evaluation)
-        return io.NodeOutput(realign(reference, aligned, weight(inputs["lambda"], schedule, mask, mask_feather)))
+        asked = weight(inputs["lambda"], schedule, mask, mask_feather)
+        return io.NodeOutput(realign(reference, aligned, asked, Evaluation(evaluation, reuse_tolerance)))
 
 
 class DeRaDiffLambdaFromBeta(io.ComfyNode):

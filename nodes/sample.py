@@ -9,13 +9,14 @@ import torch
 from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
 
+from .realign.evaluation import TOLERANCE, Evaluation
 from .realign.schedule import LambdaSchedule
-from .realign.weights import Weight, weight
+from .realign.weights import weight
 from .realign_model import ALIGNED_TOOLTIP, REFERENCE_TOOLTIP
 from .runtime.measured import measured_sample
 from .runtime.patch import realign
 from .runtime.sampling import Settings
-from .schema import CATEGORY, check_evaluation, evaluation_input, lambda_input, mask_inputs, schedule_input, schema
+from .schema import CATEGORY, evaluation_input, lambda_input, mask_inputs, schedule_input, schema, tolerance_input
 
 _CATEGORY = f"{CATEGORY}/sampling"
 
@@ -83,17 +84,9 @@ def kl_output() -> io.Float.Output:
     )
 
 
-def realigned_sample(
-    reference: ModelPatcher,
-    aligned: ModelPatcher,
-    strength: Weight,
-    settings: Settings,
-    positive: list,
-    negative: list,
-    latent: dict,
-) -> io.NodeOutput:
-    """(LATENT, mean KL in nats) of one realigned run."""
-    out, kl = measured_sample(realign(reference, aligned, strength), settings, positive, negative, latent)
+def sampled(model: ModelPatcher, settings: Settings, positive: list, negative: list, latent: dict) -> io.NodeOutput:
+    """(LATENT, mean KL in nats) of one run of a realigned MODEL."""
+    out, kl = measured_sample(model, settings, positive, negative, latent)
     return io.NodeOutput(out, sum(kl) / len(kl))
 
 
@@ -124,6 +117,7 @@ class DeRaDiffKSampler(io.ComfyNode):
                 evaluation_input(),
                 schedule_input(),
                 *mask_inputs(),
+                tolerance_input(),
             ],
             outputs=[latent_output(), kl_output()],
         )
@@ -146,12 +140,17 @@ class DeRaDiffKSampler(io.ComfyNode):
         schedule: LambdaSchedule | None = None,
         mask: torch.Tensor | None = None,
         mask_feather: int = 0,
+        reuse_tolerance: float = TOLERANCE,
         **inputs: float,
     ) -> io.NodeOutput:
-        check_evaluation(evaluation)
         settings = Settings(seed, steps, cfg, sampler_name, scheduler, denoise)
-        strength = weight(inputs["lambda"], schedule, mask, mask_feather)
-        return realigned_sample(reference, aligned, strength, settings, positive, negative, latent_image)
+        model = realign(
+            reference,
+            aligned,
+            weight(inputs["lambda"], schedule, mask, mask_feather),
+            Evaluation(evaluation, reuse_tolerance),
+        )
+        return sampled(model, settings, positive, negative, latent_image)
 
 
 class DeRaDiffKSamplerAdvanced(io.ComfyNode):
@@ -187,6 +186,7 @@ class DeRaDiffKSamplerAdvanced(io.ComfyNode):
                 evaluation_input(),
                 schedule_input(),
                 *mask_inputs(),
+                tolerance_input(),
             ],
             outputs=[latent_output(), kl_output()],
         )
@@ -212,9 +212,9 @@ class DeRaDiffKSamplerAdvanced(io.ComfyNode):
         schedule: LambdaSchedule | None = None,
         mask: torch.Tensor | None = None,
         mask_feather: int = 0,
+        reuse_tolerance: float = TOLERANCE,
         **inputs: float,
     ) -> io.NodeOutput:
-        check_evaluation(evaluation)
         settings = Settings(
             noise_seed,
             steps,
@@ -226,8 +226,13 @@ class DeRaDiffKSamplerAdvanced(io.ComfyNode):
             last_step=end_at_step,
             force_full_denoise=return_with_leftover_noise != "enable",
         )
-        strength = weight(inputs["lambda"], schedule, mask, mask_feather)
-        return realigned_sample(reference, aligned, strength, settings, positive, negative, latent_image)
+        model = realign(
+            reference,
+            aligned,
+            weight(inputs["lambda"], schedule, mask, mask_feather),
+            Evaluation(evaluation, reuse_tolerance),
+        )
+        return sampled(model, settings, positive, negative, latent_image)
 
 
 NODES = [DeRaDiffKSampler, DeRaDiffKSamplerAdvanced]

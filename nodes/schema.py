@@ -1,5 +1,5 @@
 """Small helpers for V3 schemas that must come out right on every supported ComfyUI.
-May import comfy_api.
+May import comfy_api and nodes/realign.
 """
 
 from __future__ import annotations
@@ -8,6 +8,8 @@ import dataclasses
 from typing import Any
 
 from comfy_api.latest import io
+
+from .realign.evaluation import EXACT, KINDS, TOLERANCE
 
 CATEGORY = "DeRaDiff"
 ScheduleType = io.Custom("LAMBDA_SCHEDULE")
@@ -64,16 +66,26 @@ def mask_inputs() -> list[io.Input]:
 
 
 def evaluation_input() -> io.Combo.Input:
-    """How the two models are evaluated."""
+    """How the models are evaluated."""
     return io.Combo.Input(
         "evaluation",
-        options=["exact"],
-        default="exact",
-        tooltip="exact: both models are evaluated at every step (one at lambda 0 and 1). The result is the paper's closed form.",
+        options=list(KINDS),
+        default=EXACT,
+        tooltip="exact: both models at every step, the paper's closed form (one model where lambda is 0 or 1). "
+        "reuse: one model at each step, in turn, and what they differ by is reused; about the cost of one model, with a small error. "
+        "stochastic: one model at each step, drawn by the seed; the cost of one model, for samplers that add noise.",
     )
 
 
-def check_evaluation(value: str) -> None:
-    """Combo values of API prompts are not validated by the server. Raises ValueError."""
-    if value != "exact":
-        raise ValueError(f"evaluation: expected 'exact', got {value!r}.")
+def tolerance_input() -> io.Float.Input:
+    """How much error reuse accepts before it evaluates both models again."""
+    return io.Float.Input(
+        "reuse_tolerance",
+        default=TOLERANCE,
+        min=0.0,
+        max=10.0,
+        step=0.01,
+        optional=True,
+        tooltip="For reuse alone: both models are evaluated again after a step at which their difference turned out to have changed by more than "
+        "this, relative to itself. 0 is exact; smaller costs more and is closer to exact.",
+    )

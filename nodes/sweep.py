@@ -9,15 +9,16 @@ from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
 
 from .grid import grid
+from .realign.evaluation import TOLERANCE, Evaluation
 from .realign.lambdas import MOST, parse_lambdas
 from .realign.schedule import LambdaSchedule
 from .realign.strength import checked_beta
 from .realign.weights import Weight
 from .realign.wires import Scores, Sweep
 from .runtime.sampling import Settings
-from .runtime.sweep import sweep
+from .runtime.sweep import Pair, sweep
 from .sample import latent_output, pair_inputs, seed_input, steps_to_latent
-from .schema import CATEGORY, check_evaluation, evaluation_input, schedule_input, schema
+from .schema import CATEGORY, evaluation_input, schedule_input, schema, tolerance_input
 
 _CATEGORY = f"{CATEGORY}/sweep"
 
@@ -60,6 +61,7 @@ class DeRaDiffLambdaSweep(io.ComfyNode):
                     "compare with. It costs one model more per lambda and patches the weights each time.",
                 ),
                 schedule_input(),
+                tolerance_input(),
             ],
             outputs=[
                 latent_output("The latents: all samples of the first lambda, then of the second."),
@@ -89,11 +91,12 @@ class DeRaDiffLambdaSweep(io.ComfyNode):
         evaluation: str,
         baseline: bool,
         schedule: LambdaSchedule | None = None,
+        reuse_tolerance: float = TOLERANCE,
     ) -> io.NodeOutput:
-        check_evaluation(evaluation)
         settings = Settings(seed, steps, cfg, sampler_name, scheduler, denoise)
         weights = [Weight(value, schedule) for value in parse_lambdas(lambdas)]
-        return io.NodeOutput(*sweep(reference, aligned, weights, settings, positive, negative, latent_image, baseline))
+        models = Pair(reference, aligned, Evaluation(evaluation, reuse_tolerance))
+        return io.NodeOutput(*sweep(models, weights, settings, positive, negative, latent_image, baseline))
 
 
 class DeRaDiffSweepGrid(io.ComfyNode):

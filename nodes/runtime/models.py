@@ -31,6 +31,11 @@ class Models:
         self._batches = True
         self._sound: dict[int, torch.Tensor] = {}
 
+    @property
+    def count(self) -> int:
+        """How many models there are, the reference included."""
+        return 1 + len(self._companions)
+
     def evaluate(self, wanted: Sequence[int], call: Call) -> dict[int, Branches]:
         """Denoised latents of each conditioning branch by model, in rising order of `wanted`."""
         found = self._jointly(wanted, call)

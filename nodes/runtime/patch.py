@@ -7,22 +7,25 @@ Source: DeRaDiff (ICLR 2026, arXiv 2601.20198), Theorem 1, applied before guidan
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import math
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import comfy.samplers
 import torch
 from comfy.model_base import BaseModel
 from comfy.model_patcher import ModelPatcher
 from comfy.patcher_extension import WrapperExecutor, WrappersMP
 
 from ..realign import strength
+from ..realign.evaluation import STOCHASTIC, Evaluation
 from ..realign.weights import Weight
 from . import KEY, LOG, pair
 from .aligned import RUN_WRAPPERS, Branches
-from .run import Run
+from .run import Request, Run
 
 GUIDANCE_PATCHES = {
     "sampler_cfg_function": "a CFG function (RescaleCFG, dynamic thresholding ...)",
@@ -39,19 +42,23 @@ Hear = Callable[[tuple[float, ...]], None]
 
 @dataclass(frozen=True)
 class Realignment:
-    """What a realigned MODEL carries: the weight of each aligned model, and which weight patches the reference had."""
+    """What a realigned MODEL carries: the weight of each aligned model, how they are evaluated, and which patches the reference had."""
 
     weights: tuple[Weight, ...]
+    evaluation: Evaluation
     patches_uuid: uuid.UUID
 
 
-def realign(reference: ModelPatcher, aligned: ModelPatcher, weight: Weight | float) -> ModelPatcher:
+def realign(
+    reference: ModelPatcher, aligned: ModelPatcher, weight: Weight | float, evaluation: Evaluation | None = None
+) -> ModelPatcher:
     """A clone of `reference` that predicts (1 - weight) D_reference + weight D_aligned under any sampler and guider.
 
-    weight: lambda, or lambda over the progress of sampling and over the picture. Realigning a realigned MODEL adds another
-    aligned model: realign(realign(r, a, u), b, v) has weights 1-u-v, u, v. Raises ValueError if lambda is not a finite
-    number of at least 0 or the models are no pair.
+    weight: lambda, or lambda over the progress of sampling and over the picture. evaluation: exact if None. Realigning a
+    realigned MODEL adds another aligned model: realign(realign(r, a, u), b, v) has weights 1-u-v, u, v, and the evaluation
+    that was asked for last. Raises ValueError if lambda is not a finite number of at least 0 or the models are no pair.
     """
+    evaluation = evaluation or Evaluation()
     weight = weight if isinstance(weight, Weight) else Weight(weight)
     pair.check_pair(reference, aligned)
     _warn_of_guidance(reference, aligned)
@@ -60,11 +67,11 @@ def realign(reference: ModelPatcher, aligned: ModelPatcher, weight: Weight | flo
     companions = model.get_additional_models_with_key(KEY)
     model.set_additional_models(KEY, [*companions, pair.companion(reference, aligned, companions)])
     if earlier is None:
-        model.set_attachments(KEY, Realignment((weight,), model.patches_uuid))
+        model.set_attachments(KEY, Realignment((weight,), evaluation, model.patches_uuid))
         model.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, KEY, _sample)
         model.add_wrapper_with_key(WrappersMP.CALC_COND_BATCH, KEY, _predict)
     else:
-        model.set_attachments(KEY, Realignment((*earlier.weights, weight), earlier.patches_uuid))
+        model.set_attachments(KEY, Realignment((*earlier.weights, weight), evaluation, earlier.patches_uuid))
     return model
 
 
@@ -83,20 +90,32 @@ def heard(model: ModelPatcher, hear: Hear) -> ModelPatcher:
     return clone
 
 
-def _sample(executor: WrapperExecutor, noise: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
+def _sample(
+    executor: WrapperExecutor,
+    noise: torch.Tensor,
+    latent_image: torch.Tensor,
+    sampler: Any,
+    sigmas: torch.Tensor,
+    denoise_mask: torch.Tensor | None = None,
+    callback: Callable | None = None,
+    disable_pbar: bool = False,
+    seed: int | None = None,
+    **kwargs: Any,
+) -> torch.Tensor:
     """OUTER_SAMPLE: open a run for this guider's MODEL, and close it whatever happens."""
     guider: Any = executor.class_obj  # any CFGGuider
     model = guider.model_patcher
     realignment: Realignment = model.get_attachment(KEY)
-    _warn_of_run(model, realignment)
+    _warn_of_run(model, realignment, sampler)
     if any("hooks" in cond for conds in guider.conds.values() for cond in conds):
         model.set_additional_models(KEY, pair.hookable(model.get_additional_models_with_key(KEY)))
     hear: Hear | None = model.get_attachment(HEAR)
     companions = model.get_additional_models_with_key(KEY)
-    run = Run(guider, companions, realignment.weights, noise.shape, measure=hear is not None)
+    request = Request(noise.shape, sigmas.tolist(), seed or 0)
+    run = Run(guider, companions, realignment.weights, realignment.evaluation, request, measure=hear is not None)
     guider.model_options[KEY] = run
     try:
-        output = executor(noise, *args, **kwargs)
+        output = executor(noise, latent_image, sampler, sigmas, denoise_mask, callback, disable_pbar, seed, **kwargs)
         run.models.check()
         if hear is not None:
             hear(run.divergence())
@@ -136,7 +155,7 @@ def _warn_of_guidance(reference: ModelPatcher, aligned: ModelPatcher) -> None:
                 )
 
 
-def _warn_of_run(model: ModelPatcher, realignment: Realignment) -> None:
+def _warn_of_run(model: ModelPatcher, realignment: Realignment, sampler: Any) -> None:
     if any(weight.peak > 1 for weight in realignment.weights) or _exceed_one(realignment.weights):
         LOG.warning(strength.BEYOND_TRAINING, " + ".join(f"{weight.peak:g}" for weight in realignment.weights))
     if model.patches_uuid != realignment.patches_uuid:
@@ -144,6 +163,22 @@ def _warn_of_run(model: ModelPatcher, realignment: Realignment) -> None:
             "Weights of the realigned MODEL were patched after realigning (a LoRA, a merge): that reaches the reference, and the aligned "
             "model only where it is a LoRA on the same weights. To give a style LoRA to both, load it before the two models part."
         )
+    if realignment.evaluation.kind == STOCHASTIC and not _adds_noise(sampler):
+        LOG.warning(
+            "Evaluation 'stochastic' draws one model for each step, which wants a sampler that adds noise at each step, such as "
+            "euler_ancestral or dpmpp_2m_sde; this one is deterministic and keeps the error of every draw."
+        )
+
+
+def _adds_noise(sampler: Any) -> bool:
+    """Whether a sampler of core's adds noise as it goes; other packs' samplers are believed to."""
+    if not isinstance(sampler, comfy.samplers.KSAMPLER):
+        return type(sampler).__module__ != comfy.samplers.__name__
+    options = inspect.signature(sampler.sampler_function).parameters
+    if "noise_sampler" not in options:
+        return False
+    eta = sampler.extra_options.get("eta", options["eta"].default if "eta" in options else 1.0)
+    return eta != 0.0
 
 
 def _exceed_one(weights: tuple[Weight, ...]) -> bool:

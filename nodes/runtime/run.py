@@ -5,19 +5,31 @@ May import torch, comfy and nodes/realign. Nothing here outlives the run.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import comfy.model_sampling
 import torch
 from comfy.model_patcher import ModelPatcher
 
-from ..realign import mixture
 from ..realign.divergence import Drift
+from ..realign.evaluation import EXACT, Evaluation
 from ..realign.mixture import Share
 from ..realign.weights import Weight
 from .aligned import Branches, Call, added
 from .field import Field
 from .models import Models
+from .turns import OneInTurn, Predicted, exact
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a sampler was asked for: the latents' shape, (B, C, H, W) or (B, C, T, H, W), the sigmas, and the seed."""
+
+    shape: torch.Size
+    sigmas: Sequence[float]
+    seed: int
 
 
 class Run:
@@ -28,16 +40,22 @@ class Run:
         guider: Any,
         companions: Sequence[ModelPatcher],
         weights: Sequence[Weight],
-        shape: torch.Size,
+        evaluation: Evaluation,
+        request: Request,
         measure: bool,
     ) -> None:
-        """guider: any CFGGuider, at the start of its run over latents of `shape`. measure: whether divergence() will be asked for.
+        """guider: any CFGGuider, at the start of its run. measure: whether divergence() will be asked for.
 
         Raises ValueError if a mask cannot be laid over such latents.
         """
         self.models = Models(guider, companions)
         self._guider = guider
-        self._field = Field(weights, shape, self.models.reference)
+        self._field = Field(weights, request.shape, self.models.reference)
+        self._predict: Callable[[Call, Sequence[Share]], Predicted] = (
+            partial(exact, self.models)
+            if evaluation.kind == EXACT
+            else OneInTurn(evaluation, self.models, request.sigmas, request.seed)
+        )
         self._drift = Drift() if measure else None
 
     def predict(
@@ -49,12 +67,9 @@ class Run:
         """
         additions = added(model_options["transformer_options"], self._guider.model_options["transformer_options"])
         call = Call(executor, conds, x, timestep, model_options, additions)
-        shares = {index: share for index, share in enumerate(self._field.at(timestep)) if _counts(share)}
-        found = self.models.evaluate(list(shares), call)
-        weights = list(shares.values())
-        mixed = [mixture.linear(branch, weights) for branch in zip(*found.values(), strict=True)]
+        mixed, reference = self._predict(call, self._field.at(timestep))
         if self._drift is not None and additions.keys() <= {"sample_sigmas"}:  # no perturbed evaluation
-            self._measure(call, mixed, found.get(0))
+            self._measure(call, mixed, reference)
         return mixed
 
     def _measure(self, call: Call, mixed: Branches, reference: Branches | None) -> None:
@@ -68,7 +83,3 @@ class Run:
         """Estimated KL(realigned || reference) in nats for each sample, NaN where the reference was not evaluated."""
         flow = isinstance(self.models.reference.model.model_sampling, comfy.model_sampling.CONST)
         return self._drift.read(flow) if self._drift is not None else ()
-
-
-def _counts(share: Share) -> bool:
-    return isinstance(share, torch.Tensor) or share != 0.0

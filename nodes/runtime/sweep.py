@@ -7,12 +7,14 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import latent_preview
 import torch
 from comfy.model_patcher import ModelPatcher
 
+from ..realign.evaluation import Evaluation
 from ..realign.weights import Weight
 from ..realign.wires import REALIGNED, SOUP, Entry, Sweep
 from .measured import measured_sample
@@ -23,9 +25,17 @@ from .soup import interpolated
 Callback = Callable[..., None]
 
 
+@dataclass(frozen=True)
+class Pair:
+    """What a sweep realigns, and how it is evaluated."""
+
+    reference: ModelPatcher
+    aligned: ModelPatcher
+    evaluation: Evaluation
+
+
 def sweep(
-    reference: ModelPatcher,
-    aligned: ModelPatcher,
+    pair: Pair,
     weights: Sequence[Weight],
     settings: Settings,
     positive: list,
@@ -44,9 +54,9 @@ def sweep(
             "baseline: weights are interpolated once for a whole run and cannot follow a schedule. Switch baseline off, or "
             "disconnect the schedule."
         )
-    realigned = realign(reference, aligned, weights[0])
+    realigned = realign(pair.reference, pair.aligned, weights[0], pair.evaluation)
     plan = [(REALIGNED, weight) for weight in weights] + [(SOUP, weight) for weight in weights if soup]
-    progress = latent_preview.prepare_callback(reference, settings.steps * len(plan))
+    progress = latent_preview.prepare_callback(pair.reference, settings.steps * len(plan))
     latents: list[torch.Tensor] = []
     entries: list[Entry] = []
     out: dict[str, Any] = {}
@@ -56,7 +66,7 @@ def sweep(
         if method == REALIGNED:
             out, kl = measured_sample(reweighted(realigned, weight), *run)
         else:
-            out = sample(interpolated(reference, aligned, weight.value), *run)
+            out = sample(interpolated(pair.reference, pair.aligned, weight.value), *run)
             kl = (math.nan,) * out["samples"].shape[0]
         seconds = time.perf_counter() - begin
         latents.append(out["samples"])

@@ -1,0 +1,98 @@
+"""One model a step: the others are where they were, relative to it.
+May import torch and the standard library only.
+
+The models' noise predictions differ by something that changes slowly along a trajectory. Where only model o is evaluated,
+the mixture is D_o + sum_m w_m (D_m - D_o), with the differences held in eps space from earlier steps. Taking the models in
+turn, in proportion to their weights, has two virtues: the error of a held difference enters with weights that cancel over
+a cycle of turns, and each evaluation measures the difference anew, one step late and at no cost, by interpolating its own
+model's predictions across the step at which another was evaluated. Measured figures are in benchmarks/results.md.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+
+Branches = list[torch.Tensor]
+_SMOOTHING = 0.5  # how much of what a measurement says is believed
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """A model's last predictions, and when they were made."""
+
+    turn: int
+    sigma: float
+    denoised: Branches
+
+
+class Differences:
+    """What the models predict relative to each other, along one trajectory and for one set of conditioning branches."""
+
+    def __init__(self, models: int) -> None:
+        """models: how many there are, the reference first."""
+        self._seen: dict[int, _Seen] = {}
+        self._eps: list[Branches] = [[] for _ in range(models)]  # (D_m - D_reference) / sigma of each branch
+        self.change: torch.Tensor | None = None  # when it was measured last, relative to the difference itself; ()
+
+    @property
+    def known(self) -> bool:
+        """Whether all models were evaluated once."""
+        return bool(self._seen)
+
+    def learn(self, turn: int, sigma: float, found: Mapping[int, Branches]) -> None:
+        """All models were evaluated at this turn: found, their denoised branches by model."""
+        eps = [[(d - r) / sigma for d, r in zip(found[m], found[0], strict=True)] for m in sorted(found)]
+        if self.known:
+            pairs = [pair for m in range(1, len(eps)) for pair in zip(self._eps[m], eps[m], strict=True)]
+            self.change = torch.stack([_change(new - held, held) for held, new in pairs]).amax()
+        self._eps = eps
+        self._seen = {model: _Seen(turn, sigma, denoised) for model, denoised in found.items()}
+
+    def mix(self, turn: int, sigma: float, model: int, denoised: Branches, weights: Sequence[float]) -> Branches:
+        """The mixture where only `model` was evaluated. denoised: its branches, (B, ...); weights: of all models."""
+        now = _Seen(turn, sigma, denoised)
+        for other, seen in self._seen.items():
+            if other != model and seen.turn > self._seen[model].turn:
+                self._measure(model, now, other, seen)
+        self._seen[model] = now
+        mixed = denoised
+        for other, weight in enumerate(weights):
+            if other != model:
+                offsets = zip(self._eps[other], self._eps[model], strict=True)
+                mixed = [torch.add(d, o - m, alpha=weight * sigma) for d, (o, m) in zip(mixed, offsets, strict=True)]
+        return mixed
+
+    def reference(self, sigma: float, model: int, denoised: Branches) -> Branches:
+        """The reference's branches where only `model` was evaluated."""
+        return [torch.add(d, eps, alpha=-sigma) for d, eps in zip(denoised, self._eps[model], strict=True)]
+
+    def _measure(self, model: int, now: _Seen, other: int, seen: _Seen) -> None:
+        """Correct the difference of two models by what it was when `other` was evaluated, between two evaluations of `model`."""
+        before = self._seen[model]
+        part = _part(before.sigma, seen.sigma, now.sigma)
+        changes = []
+        for branch, theirs in enumerate(seen.denoised):
+            ours = torch.lerp(before.denoised[branch], now.denoised[branch], part)
+            held = self._eps[other][branch] - self._eps[model][branch]
+            error = (theirs - ours) / seen.sigma - held
+            changes.append(_change(error, held))
+            share = _SMOOTHING if 0 in (model, other) else 0.5 * _SMOOTHING
+            if other != 0:
+                self._eps[other][branch] = self._eps[other][branch] + share * error
+            if model != 0:
+                self._eps[model][branch] = self._eps[model][branch] - share * error
+        self.change = torch.stack(changes).amax()
+
+
+def _change(error: torch.Tensor, held: torch.Tensor) -> torch.Tensor:
+    return error.norm() / held.norm().clamp_min(torch.finfo(held.dtype).tiny)
+
+
+def _part(first: float, between: float, last: float) -> float:
+    """Where `between` lies from first to last, in log sigma."""
+    whole = math.log(last / first)
+    return 0.5 if abs(whole) < 1e-6 else min(max(math.log(between / first) / whole, 0.0), 1.0)

@@ -1,0 +1,120 @@
+"""How a run evaluates its models: all of them at every step, or one of them in turn.
+May import torch, comfy and nodes/realign. Nothing here outlives the run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+
+from ..realign import mixture
+from ..realign.evaluation import EXACT, REUSE, STOCHASTIC, Evaluation, Steps, Turns
+from ..realign.mixture import Share
+from ..realign.reuse import Differences
+from . import LOG
+from .aligned import Branches, Call
+from .models import Models
+
+Predicted = tuple[Branches, Branches | None]  # the mixture, and the reference's branches where they are known
+
+
+def exact(models: Models, call: Call, shares: Sequence[Share]) -> Predicted:
+    """The closed form over every model that has a weight."""
+    found = models.evaluate([index for index, share in enumerate(shares) if counts(share)], call)
+    return mixed(found, shares), found.get(0)
+
+
+def mixed(found: Mapping[int, Branches], shares: Sequence[Share]) -> Branches:
+    """The mixture of the models that were evaluated, for each branch."""
+    weights = [shares[index] for index in found]
+    return [mixture.linear(branch, weights) for branch in zip(*found.values(), strict=True)]
+
+
+def counts(share: Share) -> bool:
+    """Whether a model has a weight anywhere."""
+    return isinstance(share, torch.Tensor) or share != 0.0
+
+
+def in_turn(shares: Sequence[Share]) -> bool:
+    """Whether models can take turns: their weights are numbers in 0..1 and more than one of them has any."""
+    numbers = [share for share in shares if not isinstance(share, torch.Tensor)]
+    return len(numbers) == len(shares) and min(numbers) >= 0.0 and sum(map(counts, numbers)) > 1
+
+
+class OneInTurn:
+    """Chooses a model for each step of the sampler; what is evaluated again within a step goes to the same model."""
+
+    def __init__(self, evaluation: Evaluation, models: Models, sigmas: Sequence[float], seed: int) -> None:
+        self._evaluation = evaluation
+        self._models = models
+        self._steps = Steps(sigmas)
+        self._turns = Turns(models.count - 1, seed if evaluation.kind == STOCHASTIC else None)
+        self._timestep: torch.Tensor | None = (
+            None  # of the last call: guidance that evaluates again passes the same object
+        )
+        self._sigma = 0.0
+        self._turn = 0
+        self._choice: int | None = None  # None: every model
+        self._differences: dict[tuple, tuple[Differences, list, int]] = {}
+        self._told = False
+
+    def __call__(self, call: Call, shares: Sequence[Share]) -> Predicted:
+        """One evaluation of the guider, by the model whose turn it is."""
+        if not in_turn(shares):
+            self._say_exact(shares)
+            self._differences.clear()
+            return exact(self._models, call, shares)
+        weights = [float(share) for share in shares]
+        if call.timestep is not self._timestep:
+            self._begin(call.timestep, weights)
+        if self._evaluation.kind == STOCHASTIC:
+            return self._drawn(call)
+        return self._reused(call, weights)
+
+    def _begin(self, timestep: torch.Tensor, weights: Sequence[float]) -> None:
+        self._timestep, self._sigma = timestep, timestep[0].item()
+        self._turn += 1
+        self._differences = {key: kept for key, kept in self._differences.items() if kept[2] >= self._turn - 1}
+        if self._steps.new(self._sigma):
+            everything = self._evaluation.kind == REUSE and (self._steps.near_the_end or self._changed())
+            self._choice = None if everything else self._turns.pick(weights)
+
+    def _changed(self) -> bool:
+        """Whether a difference or its change is unknown, or it changed by more than the tolerance when it was measured last."""
+        changes = [kept.change for kept, _, _ in self._differences.values()]
+        return not changes or any(
+            change is None or not change.item() <= self._evaluation.tolerance for change in changes
+        )
+
+    def _drawn(self, call: Call) -> Predicted:
+        assert self._choice is not None
+        found = self._models.evaluate([self._choice], call)[self._choice]
+        return found, found if self._choice == 0 else None
+
+    def _reused(self, call: Call, weights: Sequence[float]) -> Predicted:
+        key = (*map(id, call.conds), *sorted(call.additions))
+        differences, _, turn = self._differences.get(key, (Differences(len(weights)), [], 0))
+        if (
+            turn == self._turn
+        ):  # the same branches twice at one latent: a perturbation that we cannot tell from the first
+            return exact(self._models, call, weights)
+        self._differences[key] = (differences, call.conds, self._turn)
+        if self._choice is None or not differences.known:
+            found = self._models.evaluate(range(len(weights)), call)
+            differences.learn(self._turn, self._sigma, found)
+            return mixed(found, weights), found[0]
+        denoised = self._models.evaluate([self._choice], call)[self._choice]
+        result = differences.mix(self._turn, self._sigma, self._choice, denoised, weights)
+        reference = denoised if self._choice == 0 else differences.reference(self._sigma, self._choice, denoised)
+        return result, reference
+
+    def _say_exact(self, shares: Sequence[Share]) -> None:
+        if not self._told and sum(map(counts, shares)) > 1:
+            self._told = True
+            LOG.warning(
+                "Evaluation '%s' needs weights between 0 and 1 that are the same all over the picture; where a mask or a lambda above 1 "
+                "is at work, every model is evaluated (as by '%s').",
+                self._evaluation.kind,
+                EXACT,
+            )
