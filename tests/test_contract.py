@@ -8,6 +8,7 @@ import asyncio
 import inspect
 import json
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -276,6 +277,10 @@ def _regenerate(root: Path) -> None:
         _give_each_folder_a_file(root, patch)
         for path, content in ((SNAPSHOT, contract()), (LABELS, labels())):
             path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    import test_locales  # reads the snapshot that was just written
+
+    found = sorted(line for language in test_locales.LANGUAGES for line in test_locales.problems(language))
+    sys.stdout.write("\n".join([*found, f"{len(found)} labels to add or remove in locales/", ""]))
 
 
 if __name__ == "__main__":
