@@ -4,6 +4,7 @@ May import pytest, hypothesis, scipy, numpy and the pack.
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import re
@@ -74,7 +75,7 @@ every_interpolation = pytest.mark.parametrize("interpolation", INTERPOLATIONS)
     ids=lambda value: value[:24],
 )
 def test_what_is_no_curve_is_refused_with_the_bad_part_quoted(text: str, says: str) -> None:
-    with pytest.raises(ValueError, match="^curve: ") as refused:
+    with pytest.raises(ValueError, match=r"^curve: ") as refused:
         parse_curve(text)
     assert says in str(refused.value)
     assert len(str(refused.value)) < 260
@@ -121,7 +122,7 @@ def test_differences_too_small_to_draw_make_no_nan(text: str) -> None:
 @given(points=point_sets)
 def test_between_two_points_it_only_rises_or_only_falls(interpolation: str, points: tuple) -> None:
     curve = Curve(points, interpolation)
-    for (x0, y0), (x1, y1) in zip(points, points[1:], strict=False):
+    for (x0, y0), (x1, y1) in itertools.pairwise(points):
         values = [curve.at(float(x)) for x in np.linspace(x0, x1, 33)]
         steps = np.diff(values) * np.sign(y1 - y0)
         assert (steps >= -1e-9).all()
