@@ -1,6 +1,8 @@
 // Elements as widgets of a node, in LiteGraph and in Nodes 2.0, and acting along with the node's own methods.
 // Works on the nodes it is given: imports no ComfyUI.
 
+import { watch } from "./watch.js";
+
 export const MARGIN = 4; // pixels around an element in LiteGraph
 
 /**
@@ -16,6 +18,42 @@ export function chain(node, name, after) {
     after(...args);
     return result;
   };
+}
+
+/** @type {Map<string, WeakRef<HTMLElement>>} the last element of each place in a graph */
+const latest = new Map();
+
+/**
+ * Do something while the node is in a graph, and keep its element on the page.
+ * @param {any} node
+ * @param {string} name of the widget
+ * @param {HTMLElement} element
+ * @param {() => () => void} enter when the node is added; it returns what to do when it is removed
+ */
+export function whileInGraph(node, name, element, enter) {
+  let leave = () => {};
+  chain(node, "onAdded", () => {
+    leave();
+    const actions = [enter(), takePlace(`${node.graph?.id} ${node.id} ${name}`, element)];
+    leave = () => actions.forEach((act) => act());
+  });
+  chain(node, "onRemoved", () => {
+    leave();
+    leave = () => {};
+  });
+}
+
+/**
+ * Undo makes every node anew, and Nodes 2.0 goes on showing the elements of the old ones: put the new one there.
+ * @param {string} place
+ * @param {HTMLElement} element
+ * @returns {() => void} stop
+ */
+function takePlace(place, element) {
+  const old = latest.get(place)?.deref();
+  latest.set(place, new WeakRef(element));
+  if (!old || old === element) return () => {};
+  return watch(() => old.isConnected && !element.isConnected, (stale) => stale && old.replaceWith(element));
 }
 
 /**

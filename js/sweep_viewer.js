@@ -3,7 +3,7 @@
 
 import { api } from "../../scripts/api.js";
 import { app } from "../../scripts/app.js";
-import { chain, decorate, passWheel, sized } from "./node_widgets.js";
+import { chain, decorate, passWheel, sized, whileInGraph } from "./node_widgets.js";
 import { installStyle } from "./style.js";
 import { readSweep } from "./sweep_model.js";
 import { CSS, ID } from "./sweep_style.js";
@@ -11,6 +11,7 @@ import { targetsIn, writeLambda } from "./sweep_targets.js";
 import { HEIGHT, SweepView } from "./sweep_view.js";
 
 const NODE = "DeRaDiffSweepViewer";
+const NAME = "sweep_viewer";
 const SIZE = [400, 560];
 
 /** @type {Map<any, SweepView>} the viewers of the nodes that are in a graph now */
@@ -55,16 +56,16 @@ function update(node, outputs) {
 /** @param {any} node */
 function addViewer(node) {
   const view = new SweepView(hostOf(node), { lambda: null, sample: 0, method: null, target: null });
-  decorate(node, "sweep_viewer", "DERADIFF_SWEEP_VIEWER", view.element, sized(HEIGHT));
+  decorate(node, NAME, "DERADIFF_SWEEP_VIEWER", view.element, sized(HEIGHT));
   node.setSize([Math.max(node.size[0], SIZE[0]), Math.max(node.size[1], SIZE[1])]);
-  chain(node, "onAdded", () => {
+  whileInGraph(node, NAME, view.element, () => {
     viewers.set(node, view);
     view.start();
     requestAnimationFrame(() => update(node, app.nodeOutputs));
-  });
-  chain(node, "onRemoved", () => {
-    viewers.delete(node);
-    view.stop();
+    return () => {
+      viewers.delete(node);
+      view.stop();
+    };
   });
   chain(node, "onExecuted", (output) => {
     const sweep = readSweep(output);
