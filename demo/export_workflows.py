@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import comfyui
+from field_plans import PLANS as FIELDS
 from graph import to_prompt
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
@@ -23,14 +24,16 @@ from sweep_plans import PLANS as SWEEPS
 from workflow_nodes import Plan
 from workflow_plans import PLANS as REALIGNED
 
-PLANS = {**REALIGNED, **SWEEPS}
+PLANS = {**REALIGNED, **SWEEPS, **FIELDS}
 
 WORKFLOWS = comfyui.CHECKOUT / "workflows"
 PICTURES = comfyui.CHECKOUT / "demo" / "output" / "workflows"
 SHOWN = {
     "demo": "strip.png",
     "choose_lambda_demo": "plot.png",
-}  # workflows whose thumbnail is what `make demo` made of them
+    "lambda_schedule": "lambda_schedule.png",
+    "lambda_mask": "lambda_mask.png",
+}  # workflows whose thumbnail is what `make demo` and demo/show_fields.py made of them
 BUILD = Path(__file__).with_suffix(".js").read_text("utf-8")
 
 _WINDOW = (1920, 1080)

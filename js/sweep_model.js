@@ -1,6 +1,10 @@
 // What the sweep viewer shows, read from the node's results: entries, samples, the words below a picture.
 // Pure: no DOM, no ComfyUI. The results are those of nodes/viewer.py.
 
+import { lambdaText, shortNumber } from "./numbers.js";
+
+export { lambdaText, shortNumber };
+
 /**
  * @typedef {{filename: string, subfolder: string, type: string}} ImageRef
  * @typedef {{image: ImageRef, score: number | null}} Sample
@@ -61,27 +65,6 @@ export function nearest(entries, lambda) {
  */
 export function baseline(sweep) {
   return entriesOf(sweep, methodsOf(sweep)[0])[0];
-}
-
-/**
- * "0.50", "0.125": two decimals, more where they are needed.
- * @param {number} value
- * @returns {string}
- */
-export function lambdaText(value) {
-  const text = String(Number(value.toFixed(4)));
-  return text.length - text.indexOf(".") - 1 > 2 && text.includes(".") ? text : Number(text).toFixed(2);
-}
-
-/**
- * Three significant digits, without exponent from 0.0001 to 100,000.
- * @param {number} value
- * @returns {string}
- */
-export function shortNumber(value) {
-  const size = Math.abs(value);
-  if (size >= 1e5 || (size > 0 && size < 1e-4)) return value.toExponential(1);
-  return size >= 100 ? String(Math.round(value)) : String(Number(value.toPrecision(3)));
 }
 
 /**

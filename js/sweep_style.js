@@ -1,16 +1,15 @@
 // The sweep viewer's looks, in the colours of ComfyUI's theme.
-// Pure: a text, and a function that puts it into a document once.
+// Pure: a text.
 
-const ID = "deradiff-sweep-style";
+import { THEME } from "./style.js";
+
+export const ID = "deradiff-sweep-style";
 
 // The element's box is ComfyUI's own; as a column it lets the viewer fill what height there is, in both front ends.
-const CSS = `
+export const CSS = `
 div:has(> .deradiff-sweep) { display: flex; flex-direction: column; min-width: 0; }
 .deradiff-sweep {
-  --line: color-mix(in srgb, var(--input-text, #ddd) 18%, transparent);
-  --faint: color-mix(in srgb, var(--input-text, #ddd) 62%, transparent);
-  --field: color-mix(in srgb, var(--input-text, #ddd) 8%, transparent);
-  --accent: var(--p-primary-color, #5aa7ff);
+  ${THEME}
   box-sizing: border-box; width: 100%; flex: 1 1 auto; min-height: var(--deradiff-height); contain: inline-size;
   display: flex; flex-direction: column; gap: 6px; padding: 2px;
   font: 12px/1.35 Inter, system-ui, sans-serif; color: var(--input-text, #ddd); text-align: left; user-select: none;
@@ -66,12 +65,3 @@ div:has(> .deradiff-sweep) { display: flex; flex-direction: column; min-width: 0
 .deradiff-sweep .foot.several .status { order: 3; flex-basis: 100%; min-height: 15px; }
 .deradiff-sweep .use { font-weight: 600; }
 `;
-
-/** @param {Document} page */
-export function installStyle(page) {
-  if (page.getElementById(ID)) return;
-  const style = page.createElement("style");
-  style.id = ID;
-  style.textContent = CSS;
-  page.head.append(style);
-}

@@ -1,6 +1,8 @@
 // The nodes of a graph that take a lambda, and writing one into them.
 // Pure but for the graph it is given: no DOM, no ComfyUI.
 
+import { writeWidget } from "./node_widgets.js";
+
 /**
  * @typedef {{key: string, label: string, node: any}} Target
  */
@@ -40,11 +42,7 @@ export function writeLambda(target, lambda, canvas) {
   }
   const { min = 0, max = Infinity } = widget.options ?? {};
   if (lambda < min || lambda > max) return `${label} takes a lambda from ${min} to ${max}, not ${lambda}.`;
-  canvas?.emitBeforeChange?.();
-  widget.value = lambda;
-  widget.callback?.(widget.value, canvas, node);
-  canvas?.emitAfterChange?.();
-  node.setDirtyCanvas?.(true, true);
+  writeWidget(node, widget, lambda, canvas);
   return `λ = ${widget.value} is set in ${label}.`;
 }
 

@@ -1,8 +1,9 @@
 // The sweep viewer's element: a picture, a slider over lambda, thumbnails, and the button that uses a lambda.
 // DOM only: what it needs of ComfyUI comes in through `Host`.
 
-import { SOUP, baseline, entriesOf, imagePath, lambdaText, methodsOf, nearest, readout } from "./sweep_model.js";
-import { button, make } from "./sweep_dom.js";
+import { button, keep, listener, make } from "./dom.js";
+import { lambdaText } from "./numbers.js";
+import { SOUP, baseline, entriesOf, imagePath, methodsOf, nearest, readout } from "./sweep_model.js";
 import { Thumbs } from "./sweep_thumbs.js";
 
 /**
@@ -68,10 +69,8 @@ export class SweepView {
     if (this.#listening) return;
     this.#listening = new AbortController();
     const { signal } = this.#listening;
-    const on = (/** @type {any} */ target, /** @type {string} */ types, /** @type {(event: any) => void} */ act) => {
-      for (const type of types.split(" ")) target.addEventListener(type, act, { signal });
-    };
-    on(this.element, "pointerdown pointermove pointerup dblclick contextmenu", (event) => this.#keep(event));
+    const on = listener(signal);
+    on(this.element, "pointerdown pointermove pointerup dblclick contextmenu", keep);
     on(this.element, "keydown keyup", (event) => event.stopPropagation());
     on(this.element, "wheel", (event) => this.host.wheel(event));
     on(this.element, "pointerenter focusin", () => this.refreshTargets());
@@ -249,10 +248,5 @@ export class SweepView {
     this.refreshTargets();
     if (!this.state.target) return;
     this.status.textContent = this.host.use(this.state.target, this.#entries[this.#place].lambda);
-  }
-
-  /** @param {PointerEvent} event the left button's, which would drag the node; the middle one moves the canvas */
-  #keep(event) {
-    if (event.button !== 1 && !(event.buttons & 4)) event.stopPropagation();
   }
 }

@@ -3,13 +3,15 @@
 
 import { api } from "../../scripts/api.js";
 import { app } from "../../scripts/app.js";
+import { chain, decorate, passWheel, sized, whileInGraph } from "./node_widgets.js";
+import { installStyle } from "./style.js";
 import { readSweep } from "./sweep_model.js";
-import { installStyle } from "./sweep_style.js";
+import { CSS, ID } from "./sweep_style.js";
 import { targetsIn, writeLambda } from "./sweep_targets.js";
 import { HEIGHT, SweepView } from "./sweep_view.js";
 
 const NODE = "DeRaDiffSweepViewer";
-const MARGIN = 4;
+const NAME = "sweep_viewer";
 const SIZE = [400, 560];
 
 /** @type {Map<any, SweepView>} the viewers of the nodes that are in a graph now */
@@ -34,9 +36,7 @@ function hostOf(node) {
       const target = targetsIn(rootOf(node)).find((each) => each.key === key);
       return target ? writeLambda(target, lambda, app.canvas) : "That node is no longer in the workflow.";
     },
-    wheel: (/** @type {WheelEvent} */ event) => {
-      if (!window.LiteGraph?.vueNodesMode) app.canvas.processMouseWheel(event); // there the node does it
-    },
+    wheel: (/** @type {WheelEvent} */ event) => passWheel(event, app.canvas),
   };
 }
 
@@ -53,42 +53,19 @@ function update(node, outputs) {
   viewer.show(readSweep(outputs?.[locator(node)]));
 }
 
-/**
- * Call `after` behind the node's own method, whose result stays.
- * @param {any} node
- * @param {string} name
- * @param {(...args: any[]) => void} after
- */
-function chain(node, name, after) {
-  const before = node[name];
-  node[name] = function (/** @type {any[]} */ ...args) {
-    const result = before?.apply(this, args);
-    after(...args);
-    return result;
-  };
-}
-
 /** @param {any} node */
 function addViewer(node) {
   const view = new SweepView(hostOf(node), { lambda: null, sample: 0, method: null, target: null });
-  const widget = node.addDOMWidget("sweep_viewer", "DERADIFF_SWEEP_VIEWER", view.element, {
-    serialize: false,
-    hideOnZoom: false,
-    margin: MARGIN,
-    getMinHeight: () => HEIGHT + 2 * MARGIN,
-    getValue: () => "",
-    setValue: () => {},
-  });
-  widget.serialize = false;
+  decorate(node, NAME, "DERADIFF_SWEEP_VIEWER", view.element, sized(HEIGHT));
   node.setSize([Math.max(node.size[0], SIZE[0]), Math.max(node.size[1], SIZE[1])]);
-  chain(node, "onAdded", () => {
+  whileInGraph(node, NAME, view.element, () => {
     viewers.set(node, view);
     view.start();
     requestAnimationFrame(() => update(node, app.nodeOutputs));
-  });
-  chain(node, "onRemoved", () => {
-    viewers.delete(node);
-    view.stop();
+    return () => {
+      viewers.delete(node);
+      view.stop();
+    };
   });
   chain(node, "onExecuted", (output) => {
     const sweep = readSweep(output);
@@ -101,7 +78,7 @@ app.registerExtension({
   name: "DeRaDiff.SweepViewer",
   nodeCreated(/** @type {any} */ node) {
     if (node.comfyClass !== NODE) return;
-    installStyle(document);
+    installStyle(document, ID, CSS);
     addViewer(node);
   },
   onNodeOutputsUpdated(/** @type {any} */ outputs) {

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "demo"))
@@ -30,6 +30,7 @@ SETTINGS = {
     "Comfy.Workflow.Persist": False,
 }
 LIMIT = 15_000  # milliseconds
+LOADING = 120_000  # the page for the first time, on a busy machine
 
 
 def chromium() -> str:
@@ -44,6 +45,7 @@ def chromium() -> str:
 
 @contextmanager
 def launched() -> Iterator[Browser]:
+    expect.set_options(timeout=LIMIT)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=ARGUMENTS.split())
         yield browser
@@ -56,8 +58,8 @@ def opened(browser: Browser, server: comfyui.Server, **settings: Any) -> Page:
         server.post(f"/api/settings/{name}", value)
     page = browser.new_context(viewport=WINDOW).new_page()
     page.set_default_timeout(LIMIT)
-    page.goto(server.url)
-    page.wait_for_function("window.app && window.app.vueAppReady && window.app.graph")
+    page.goto(server.url, timeout=LOADING)
+    page.wait_for_function("window.app && window.app.vueAppReady && window.app.graph", timeout=LOADING)
     page.wait_for_timeout(500)
     return page
 

@@ -8,6 +8,7 @@ import asyncio
 import inspect
 import json
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -40,6 +41,7 @@ NODE_IDS = [
     "DeRaDiffSweepGrid",
 ]
 OPTIONS_THAT_COUNT = ("default", "min", "max", "step", "round", "control_after_generate", "forceInput", "widgetType")
+APPENDED = ["evaluation", "schedule", "mask", "mask_feather"]  # the samplers' own inputs, in the order they came
 CORE_CURVE = "core_curve"  # an input only where ComfyUI has curves of its own
 FOLDERS = ("checkpoints", "diffusion_models", "loras", "deradiff_scorers")
 
@@ -202,10 +204,12 @@ def test_samplers_have_core_s_inputs(id_: str, name: str, core: type) -> None:
 @pytest.mark.parametrize(
     ("id_", "core"), [("DeRaDiffKSampler", "KSampler"), ("DeRaDiffKSamplerAdvanced", "KSamplerAdvanced")]
 )
-def test_samplers_have_core_s_order(id_: str, core: str) -> None:
+def test_samplers_have_core_s_order_and_what_is_new_comes_last(id_: str, core: str) -> None:
+    """The pair in place of the model, core's inputs as core has them, then ours. Saved values count by place, so ours only grow at the end."""
     theirs = [name for name in _inputs(getattr(core_nodes, core)) if name != "model"]
-    assert [name for name in _inputs(NODES[id_]) if name in theirs] == theirs
-    assert list(_inputs(NODES[id_])) == ["reference", "aligned", "lambda", *theirs, "evaluation"]
+    ours, known = list(_inputs(NODES[id_])), ["reference", "aligned", "lambda", *theirs, *APPENDED]
+    assert ours[: len(known)] == known
+    assert not set(ours[len(known) :]) & set(known)
 
 
 @every_node
@@ -273,6 +277,10 @@ def _regenerate(root: Path) -> None:
         _give_each_folder_a_file(root, patch)
         for path, content in ((SNAPSHOT, contract()), (LABELS, labels())):
             path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    import test_locales  # reads the snapshot that was just written
+
+    found = sorted(line for language in test_locales.LANGUAGES for line in test_locales.problems(language))
+    sys.stdout.write("\n".join([*found, f"{len(found)} labels to add or remove in locales/", ""]))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import json
 import re
 import sys
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,8 @@ NAMES = {
     "choose_lambda_demo",
     "choose_lambda_sdxl",
     "demo",
+    "lambda_mask",
+    "lambda_schedule",
     "realign_custom_sampler",
     "realign_img2img",
     "realign_sd15_dpo",
@@ -38,6 +40,8 @@ NAMES = {
     "realign_two_rewards",
 }
 SMALL = {"width": 64, "height": 64, "batch_size": 1, "steps": 2, "start_at_step": 1, "lambdas": "0, 0.5"}
+
+SHAPES = {"realign_img2img": (96, 96, 3), "lambda_mask": (64, 128, 3)}
 
 every_workflow = pytest.mark.parametrize("name", sorted(WORKFLOWS))
 
@@ -127,24 +131,25 @@ def server() -> Iterator[comfyui.Server]:
         yield started
 
 
-def _smaller(prompt: comfyui.Prompt) -> comfyui.Prompt:
-    """The prompt at 64 x 64 pixels, one picture, two steps."""
+def _smaller(prompt: comfyui.Prompt, kept: Collection[str] = ()) -> comfyui.Prompt:
+    """The prompt at 64 x 64 pixels, one picture, two steps; the inputs in `kept` as they are."""
     reduced = {}
     for key, node in prompt.items():
-        inputs = {name: SMALL.get(name, value) for name, value in node["inputs"].items()}
+        inputs = {name: value if name in kept else SMALL.get(name, value) for name, value in node["inputs"].items()}
         reduced[key] = {**node, "inputs": inputs}
     return reduced
 
 
 @every_workflow
 def test_runs_on_a_real_server(name: str, server: comfyui.Server) -> None:
-    prompt = _smaller(to_prompt(WORKFLOWS[name], server.get("/object_info")))
+    kept = {"width", "height"} if name == "lambda_mask" else set()
+    prompt = _smaller(to_prompt(WORKFLOWS[name], server.get("/object_info")), kept)
     (pictures,) = server.run([prompt], name, quiet=True)
     assert pictures, server.tail()
     for picture in pictures:
         pixels = np.asarray(Image.open(io.BytesIO(picture.data)))
         if "grid" not in picture.name and "plot" not in picture.name:
-            assert pixels.shape == ((96, 96, 3) if name == "realign_img2img" else (64, 64, 3))
+            assert pixels.shape == SHAPES.get(name, (64, 64, 3))
         assert pixels.std() > 1.0, "a picture of one colour"
 
 
@@ -154,6 +159,14 @@ def test_is_in_the_template_browser_with_its_thumbnail(server: comfyui.Server) -
         assert server.get(f"/api/workflow_templates/{comfyui.PACK}/{name}.json") == WORKFLOWS[name]
         with urllib.request.urlopen(f"{server.url}/api/workflow_templates/{comfyui.PACK}/{name}.jpg") as answer:
             assert answer.headers["Content-Type"] == "image/jpeg"
+
+
+def test_labels_are_served_in_every_language(server: comfyui.Server) -> None:
+    served = server.get("/i18n")
+    files = sorted((ROOT / "locales").glob("*/nodeDefs.json"))
+    assert {"en", "ja", "zh"} == served.keys() == {path.parent.name for path in files}
+    for path in files:
+        assert served[path.parent.name]["nodeDefs"] == json.loads(path.read_text("utf-8"))
 
 
 def test_what_fails_is_said_with_the_node(server: comfyui.Server) -> None:

@@ -1,0 +1,59 @@
+// What a curve editor needs to know of the graph around its node: the other inputs, lambda and the sampler's steps.
+// Pure but for the graph it is given: no DOM, no ComfyUI.
+
+import { LINEAR } from "./curve_model.js";
+import { ticksOf } from "./curve_ticks.js";
+import { consumersOf, isLinked, numberOf, valueOf } from "./graph_values.js";
+import { REALIGNING } from "./sweep_targets.js";
+
+const kindOf = (/** @type {any} */ node) => node.comfyClass ?? node.type;
+const TAKE_A_SCHEDULE = [...REALIGNING, "DeRaDiffLambdaSweep"];
+
+/**
+ * @typedef {{
+ *   interpolation: string, start: number, end: number, lambda: number | null, ticks: number[], note: "linked" | "core" | null,
+ * }} Context
+ */
+
+/**
+ * @param {any} node a DeRaDiffLambdaSchedule
+ * @returns {Context}
+ */
+export function contextOf(node) {
+  const consumers = consumersOf(node).filter((consumer) => TAKE_A_SCHEDULE.includes(kindOf(consumer)));
+  return {
+    interpolation: valueOf(node, "interpolation") === LINEAR ? LINEAR : "monotone_cubic",
+    start: numberOf(node, "start_percent") ?? 0,
+    end: numberOf(node, "end_percent") ?? 1,
+    lambda: agreed(consumers.map((consumer) => numberOf(consumer, "lambda"))),
+    ticks: agreed(consumers.map(stepsOf)) ?? [],
+    note: isLinked(node, "core_curve") ? "core" : isLinked(node, "curve") ? "linked" : null,
+  };
+}
+
+/**
+ * What all of them are; null if they differ, or one is not known.
+ * @template T
+ * @param {(T | null)[]} values
+ * @returns {T | null}
+ */
+function agreed(values) {
+  const texts = new Set(values.map((value) => JSON.stringify(value)));
+  return texts.size === 1 ? values[0] : null;
+}
+
+/**
+ * @param {any} node
+ * @returns {number[] | null} the progress at the beginning of each of its steps; a Realign has none, its sampler is another node
+ */
+function stepsOf(node) {
+  if (kindOf(node) === "DeRaDiffRealign") return null;
+  const [denoise, start, end] =
+    kindOf(node) === "DeRaDiffKSamplerAdvanced"
+      ? [1, numberOf(node, "start_at_step"), numberOf(node, "end_at_step")]
+      : [numberOf(node, "denoise"), 0, Infinity];
+  const steps = numberOf(node, "steps");
+  const [scheduler, sampler] = [valueOf(node, "scheduler"), valueOf(node, "sampler_name")];
+  if (steps === null || denoise === null || start === null || end === null || !scheduler || !sampler) return null;
+  return ticksOf({ steps, scheduler, sampler, denoise, start, end });
+}

@@ -1,0 +1,68 @@
+// The curve editor's and the read-outs' looks, in the colours of ComfyUI's theme.
+// Pure: texts.
+
+import { THEME } from "./style.js";
+
+export const ID = "deradiff-curve-style";
+
+export const CSS = `
+div:has(> .deradiff-curve) { display: flex; flex-direction: column; min-width: 0; }
+.deradiff-curve {
+  ${THEME}
+  box-sizing: border-box; width: 100%; flex: 1 1 auto; min-height: var(--deradiff-height); contain: inline-size;
+  display: flex; flex-direction: column; gap: 4px; padding: 2px; position: relative;
+  font: 12px/1.35 Inter, system-ui, sans-serif; color: var(--input-text, #ddd); text-align: left; user-select: none;
+}
+.deradiff-curve * { box-sizing: border-box; }
+.deradiff-curve [hidden] { display: none !important; }
+.deradiff-curve :focus-visible { outline: 2px solid var(--accent); outline-offset: 1px; }
+.deradiff-curve .row { display: flex; align-items: center; gap: 8px; min-width: 0; flex: none; }
+.deradiff-curve select {
+  font: inherit; color: inherit; height: 24px; padding: 0 6px; border: 1px solid var(--line); border-radius: 5px;
+  background: var(--field); cursor: pointer; flex: none; max-width: 45%;
+}
+.deradiff-curve select:hover { border-color: var(--faint); }
+.deradiff-curve select:disabled { opacity: 0.45; cursor: default; }
+.deradiff-curve option { color: var(--input-text, #ddd); background: var(--comfy-input-bg, #222); }
+.deradiff-curve .readout {
+  flex: 1 1 auto; min-width: 0; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; text-align: right;
+  color: var(--faint); font-variant-numeric: tabular-nums;
+}
+.deradiff-curve .readout.live { color: inherit; }
+.deradiff-curve .frame { position: relative; flex: 1 1 0; min-height: 150px; border-radius: 6px; background: var(--field); overflow: hidden; }
+.deradiff-curve .holder { position: absolute; inset: 0; }
+.deradiff-curve svg { width: 100%; height: 100%; display: block; cursor: crosshair; touch-action: none; }
+.deradiff-curve text { font-size: 10px; fill: var(--faint); pointer-events: none; font-variant-numeric: tabular-nums; }
+.deradiff-curve .grid { stroke: var(--line); fill: none; pointer-events: none; }
+.deradiff-curve .one { stroke: var(--faint); stroke-dasharray: 3 3; opacity: 0.7; pointer-events: none; }
+.deradiff-curve .area { fill: var(--accent); opacity: 0.14; pointer-events: none; }
+.deradiff-curve .line { stroke: var(--accent); stroke-width: 2; fill: none; stroke-linejoin: round; pointer-events: none; }
+.deradiff-curve .off { fill: color-mix(in srgb, var(--comfy-menu-bg, #353535) 78%, transparent); }
+.deradiff-curve .tick { stroke: var(--faint); stroke-width: 1.5; }
+.deradiff-curve .tick.under { stroke: transparent; stroke-width: 7; }
+.deradiff-curve .cursor { stroke: var(--faint); pointer-events: none; }
+.deradiff-curve .point { cursor: grab; outline: none !important; }
+.deradiff-curve .point.held { cursor: grabbing; }
+.deradiff-curve .hit { fill: transparent; }
+.deradiff-curve .halo { fill: var(--accent); opacity: 0; pointer-events: none; }
+.deradiff-curve .dot { fill: var(--comfy-input-bg, #222); stroke: var(--accent); stroke-width: 2; pointer-events: none; }
+.deradiff-curve .point:is(:hover, .held) .halo { opacity: 0.3; }
+.deradiff-curve .point:focus .dot { fill: var(--accent); }
+.deradiff-curve .point:focus-visible .halo { opacity: 0.45; stroke: var(--input-text, #ddd); stroke-width: 2; }
+.deradiff-curve .message {
+  position: absolute; inset: 0; display: flex; flex-direction: column; align-items: center; justify-content: center; gap: 4px;
+  padding: 8px 16px; text-align: center; background: color-mix(in srgb, var(--comfy-menu-bg, #353535) 82%, transparent);
+}
+.deradiff-curve .message.error { outline: 1px solid var(--error-text, #ff5a5a); outline-offset: -1px; border-radius: 6px; }
+.deradiff-curve .message b { color: var(--error-text, #ff5a5a); font-weight: 600; }
+.deradiff-curve .message code {
+  max-width: 100%; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; color: var(--faint); font-size: 11px;
+}
+.deradiff-meaning {
+  ${THEME}
+  box-sizing: border-box; width: 100%; height: var(--deradiff-height); line-height: var(--deradiff-height); contain: inline-size;
+  padding: 0 8px; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; text-align: center;
+  font-family: Inter, system-ui, sans-serif; font-size: 12px; color: var(--faint); font-variant-numeric: tabular-nums;
+  pointer-events: none;
+}
+`;

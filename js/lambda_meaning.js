@@ -1,0 +1,37 @@
+// What a lambda means, in words.
+// Pure: no DOM, no ComfyUI.
+
+import { lambdaText } from "./numbers.js";
+
+/**
+ * @typedef {import("./words.js").Words} Words
+ */
+
+/**
+ * @param {number | null} lambda null: it comes by a link and is not known before the run
+ * @param {Words} words
+ * @returns {string} "0.50: twice as regularised as trained"
+ */
+export function meaning(lambda, words) {
+  if (lambda === null) return words.fromInput;
+  if (lambda === 0) return words.reference;
+  if (lambda === 1) return words.aligned;
+  if (lambda > 1) return words.beyond(lambdaText(lambda));
+  return words.regularised(lambdaText(lambda), String(Number((1 / lambda).toPrecision(3))));
+}
+
+/**
+ * @param {number | null} trained beta
+ * @param {number | null} target beta
+ * @param {Words} words
+ * @returns {string} "lambda = 5000 / 10000 = 0.50"
+ */
+export function betaLine(trained, target, words) {
+  if (trained === null || target === null) return words.fromInput;
+  return `lambda = ${trained} / ${target} = ${ratioText(trained / target)}`;
+}
+
+/** @param {number} ratio */
+function ratioText(ratio) {
+  return ratio >= 0.01 && ratio < 1000 ? lambdaText(ratio) : String(Number(ratio.toPrecision(3)));
+}

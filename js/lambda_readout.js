@@ -1,0 +1,49 @@
+// The line at the end of a node that says what its lambda means.
+// With lambda_schedule.js and sweep_viewer.js one of the modules that know ComfyUI; it works in LiteGraph and in Nodes 2.0.
+
+import { app } from "../../scripts/app.js";
+import { CSS, ID } from "./curve_style.js";
+import { make } from "./dom.js";
+import { numberOf } from "./graph_values.js";
+import { betaLine, meaning } from "./lambda_meaning.js";
+import { MARGIN, decorate, sized, whileInGraph } from "./node_widgets.js";
+import { installStyle } from "./style.js";
+import { REALIGNING } from "./sweep_targets.js";
+import { watch } from "./watch.js";
+import { wordsFor } from "./words.js";
+
+const NAME = "lambda_meaning";
+const HEIGHT = 18; // pixels
+
+/** @typedef {import("./words.js").Words} Words */
+
+const ofLambda = (/** @type {any} */ node, /** @type {Words} */ words) => meaning(numberOf(node, "lambda"), words);
+const ofBetas = (/** @type {any} */ node, /** @type {Words} */ words) =>
+  betaLine(numberOf(node, "trained_beta"), numberOf(node, "target_beta"), words);
+
+/** @type {Map<string, (node: any, words: Words) => string>} what is said on which node */
+const LINES = new Map([...REALIGNING.map((kind) => /** @type {const} */ ([kind, ofLambda])), ["DeRaDiffLambdaFromBeta", ofBetas]]);
+
+/**
+ * @param {any} node
+ * @param {(node: any, words: Words) => string} line
+ */
+function addLine(node, line) {
+  const words = wordsFor(app.extensionManager?.setting?.get("Comfy.Locale"));
+  const element = make("div", "deradiff-meaning", { role: "note", textContent: line(node, words) });
+  element.style.setProperty("--deradiff-height", `${HEIGHT}px`);
+  const fixed = { ...sized(HEIGHT), getMaxHeight: () => HEIGHT + 2 * MARGIN };
+  decorate(node, NAME, "DERADIFF_MEANING", element, fixed);
+  const say = (/** @type {string} */ text) => (element.textContent = element.title = text);
+  whileInGraph(node, NAME, element, () => watch(() => line(node, words), say));
+}
+
+app.registerExtension({
+  name: "DeRaDiff.LambdaReadout",
+  nodeCreated(/** @type {any} */ node) {
+    const line = LINES.get(node.comfyClass);
+    if (!line) return;
+    installStyle(document, ID, CSS);
+    addLine(node, line);
+  },
+});
