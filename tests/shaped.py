@@ -1,5 +1,5 @@
 """Sampling with lambda over the progress and over the picture, by the pack's node and by hand, and the passes that it takes.
-May import comfy, the pack and engine.
+May import pytest, comfy, the pack and engine.
 """
 
 from __future__ import annotations
@@ -8,8 +8,10 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
+import comfy.model_management
 import comfy.samplers
 import engine
+import pytest
 import torch
 from comfy.model_patcher import ModelPatcher
 from deradiff.nodes.realign.schedule import LambdaSchedule
@@ -124,3 +126,12 @@ def passes(pair: Pair, run: Callable[[], object]) -> tuple[int, int]:
     with counted(pair.reference.model.diffusion_model) as ours, counted(pair.aligned.model.diffusion_model) as theirs:
         run()
     return len(ours), len(theirs)
+
+
+def free_memory(monkeypatch: pytest.MonkeyPatch, amount: float) -> None:
+    """Let core see so many bytes of free memory, by which it decides how many conditionings go in one batch."""
+
+    def told(device: object = None, torch_free_too: bool = False) -> float | tuple[float, float]:
+        return (amount, amount) if torch_free_too else amount
+
+    monkeypatch.setattr(comfy.model_management, "get_free_memory", told)
