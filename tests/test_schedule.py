@@ -25,7 +25,6 @@ from shaped import mixed, passes, schedule
 
 pytestmark = pytest.mark.usefixtures("as_in_comfyui")
 
-PAIRS = pytest.mark.parametrize("name", ["sd15", "sd15_lora"], ids=["separate", "LoRA"])
 FREE = ((0.0, 0.2), (0.35, 1.0), (0.8, 0.6), (1.0, 0.0))
 UP = ((0.0, 0.0), (1.0, 1.0))
 
@@ -57,10 +56,16 @@ BETWEEN = (
 LATE, EARLY = schedule(start=BETWEEN), schedule(end=BETWEEN)
 
 
-@PAIRS
 @pytest.mark.parametrize(
-    ("sampler", "between"),
-    [("euler", 0.6), ("ddim", 0.6), ("euler_cfg_pp", 0.6), ("dpm_2", 0.45)],  # dpm_2 has other steps, and looks ahead
+    ("name", "sampler", "between"),
+    [
+        ("sd15", "euler", 0.6),
+        ("sd15", "ddim", 0.6),
+        ("sd15", "euler_cfg_pp", 0.6),
+        ("sd15", "dpm_2", 0.45),  # which has other steps, and looks ahead
+        ("sd15_lora", "euler", 0.6),
+        ("sd15_lora", "dpm_2", 0.45),
+    ],
 )
 @pytest.mark.parametrize("last", ["realigned", "reference"])
 def test_is_two_stage_sampling(
