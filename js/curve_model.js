@@ -11,6 +11,8 @@ export const MOST_POINTS = 64;
 export const FEWEST_POINTS = 2; // in the editor; one point is a curve as well
 export const LINEAR = "linear";
 const LONGEST = 10000; // characters of a curve's text
+const NARROWEST = 1e-6; // between the progresses of two points
+const FLATTEST = 1e-9; // slope; a stretch below it counts as level
 const GAP = 0.001; // between the progresses of two points, where the editor puts them
 
 /** @type {Record<string, Point[]>} */
@@ -61,7 +63,7 @@ function problemOf(point, before) {
   const [x, y] = point;
   if (!(x >= 0 && x <= 1)) return "x";
   if (!(y >= 0 && y <= HIGHEST)) return "y";
-  return before && x <= before[0] ? "order" : null;
+  return before && x - before[0] < NARROWEST ? "order" : null;
 }
 
 /**
@@ -117,7 +119,7 @@ function slopesOf(points) {
   const inner = secants.slice(1).map((b, index) => (secants[index] * b > 0 ? (secants[index] + b) / 2 : 0));
   const slopes = [secants[0], ...inner, secants[secants.length - 1]];
   secants.forEach((secant, index) => {
-    if (secant === 0) {
+    if (Math.abs(secant) < FLATTEST) {
       slopes[index] = slopes[index + 1] = 0;
       return;
     }

@@ -19,6 +19,8 @@ MONOTONE_CUBIC, LINEAR = "monotone_cubic", "linear"
 INTERPOLATIONS = (MONOTONE_CUBIC, LINEAR)
 HIGHEST = 2.0
 MOST_POINTS = 64
+NARROWEST = 1e-6  # between the x of two points
+_FLATTEST = 1e-9  # slope; a stretch below it counts as level
 _LONGEST = 10_000  # characters of a curve's text
 
 Point = tuple[float, float]
@@ -64,7 +66,7 @@ class Curve:
         inner = [(a + b) / 2.0 if a * b > 0.0 else 0.0 for a, b in pairwise(secants)]
         slopes = [secants[0], *inner, secants[-1]]
         for index, secant in enumerate(secants):
-            if secant == 0.0:
+            if abs(secant) < _FLATTEST:
                 slopes[index] = slopes[index + 1] = 0.0
                 continue
             a, b = slopes[index] / secant, slopes[index + 1] / secant
@@ -114,8 +116,10 @@ def _check(index: int, point: Sequence[float], before: Sequence[float] | None) -
         raise ValueError(f"{said} must have its x (the progress of sampling) between 0 and 1.")
     if not 0.0 <= y <= HIGHEST:
         raise ValueError(f"{said} must have its y (the factor of lambda) between 0 and {HIGHEST:g}.")
-    if before is not None and x <= before[0]:
-        raise ValueError(f"{said} must lie to the right of the point before it, {list(before)}.")
+    if before is not None and x - before[0] < NARROWEST:
+        raise ValueError(
+            f"{said} must lie to the right of the point before it, {list(before)}, by at least {NARROWEST:g}."
+        )
 
 
 def _quoted(value: object) -> str:

@@ -16,15 +16,17 @@ class _Once:
 
     def __init__(self, control: Any) -> None:
         self._control = control
-        self._outputs: list[tuple[torch.Size, int, dict]] = []
+        self._outputs: list[tuple[torch.Size, int, dict | None]] = []
         self._next = 0
 
     def rewind(self) -> None:
         """The next model begins, which asks the same in the same order."""
         self._next = 0
 
-    def get_control(self, x: torch.Tensor, timestep: torch.Tensor, cond: dict, batched: int, options: dict) -> dict:
-        """As core's ControlBase.get_control. Models take outputs from the lists, so each gets lists of its own."""
+    def get_control(
+        self, x: torch.Tensor, timestep: torch.Tensor, cond: dict, batched: int, options: dict
+    ) -> dict | None:
+        """As core's ControlBase.get_control, None outside of the control's steps. Models take outputs from the lists, so each gets lists of its own."""
         asked = (x.shape, batched)
         if self._next == len(self._outputs) or self._outputs[self._next][:2] != asked:
             output = self._control.get_control(x, timestep, cond, batched, options)
@@ -32,6 +34,8 @@ class _Once:
             self._outputs.append((*asked, output))
         output = self._outputs[self._next][2]
         self._next += 1
+        if output is None:
+            return None
         return {name: list(value) if isinstance(value, list) else value for name, value in output.items()}
 
     def __getattr__(self, name: str) -> Any:

@@ -183,5 +183,5 @@ def _adds_noise(sampler: Any) -> bool:
 
 def _exceed_one(weights: tuple[Weight, ...]) -> bool:
     """Whether weights that act everywhere sum to more than 1; parts of the picture or of the run may each have their own."""
-    total = sum(weight.value for weight in weights if weight.region is None and not weight.moves)
+    total = sum(weight.peak for weight in weights if weight.region is None and not weight.moves)
     return total > 1.0 and not math.isclose(total, 1.0)
