@@ -51,7 +51,7 @@ export class CurveEditor {
     const row = make("div", "row", {}, [this.presets, this.readout]);
     this.element = make("div", "deradiff-curve widget-expands", {}, [this.frame, row]);
     this.element.style.setProperty("--deradiff-height", `${HEIGHT}px`);
-    this.resizing = new ResizeObserver(() => this.plot.measure() && this.#draw());
+    this.resizing = new ResizeObserver(() => this.#draw());
     this.text = text;
   }
 
@@ -123,7 +123,9 @@ export class CurveEditor {
     this.message.classList.toggle("error", Boolean(problem) && !note);
     if (note) this.message.replaceChildren(this.words[note]);
     else if (problem) this.message.replaceChildren(...this.#complaint(problem));
-    if (this.#points) this.plot.draw(points, this.#context);
+    if (!this.#points) return;
+    this.plot.measure(); // it may have been hidden until now
+    this.plot.draw(points, this.#context);
   }
 
   /** @param {[string, number]} problem */
@@ -166,8 +168,7 @@ export class CurveEditor {
   #write(points) {
     const text = format(points);
     if (text === this.#text) return this.#draw();
-    this.host.write(text);
-    if (this.#text !== text) this.text = text; // a host that does not write back
+    this.host.write(text); // which sets this.text
   }
 
   /** @param {PointerEvent} event on a point, or on the plot, where it adds one */

@@ -33,15 +33,10 @@ export class CurvePlot {
     this.showCursor(null);
   }
 
-  /**
-   * Take the element's size, as the page lays it out.
-   * @returns {boolean} whether it is another one
-   */
+  /** Take the element's size, as the page lays it out. */
   measure() {
     const { clientWidth: width, clientHeight: height } = this.element.parentElement;
-    if (!width || !height || (width === this.#size.width && height === this.#size.height)) return false;
-    this.#size = { width, height };
-    return true;
+    if (width && height) this.#size = { width, height };
   }
 
   /**

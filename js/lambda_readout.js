@@ -1,5 +1,5 @@
 // The line at the end of a node that says what its lambda means.
-// With lambda_schedule.js and sweep_viewer.js one of the modules that know ComfyUI; it works in LiteGraph and in Nodes 2.0.
+// Of the modules behind it the one that knows ComfyUI; it works in LiteGraph and in Nodes 2.0.
 
 import { app } from "../../scripts/app.js";
 import { CSS, ID } from "./curve_style.js";

@@ -1,5 +1,5 @@
 // The node DeRaDiffLambdaSchedule in ComfyUI's front end: its curve's widget.
-// With lambda_readout.js and sweep_viewer.js one of the modules that know ComfyUI; it works in LiteGraph and in Nodes 2.0.
+// Of the editor's modules the one that knows ComfyUI; it works in LiteGraph and in Nodes 2.0.
 
 import { app } from "../../scripts/app.js";
 import { contextOf } from "./curve_context.js";

@@ -1,5 +1,5 @@
 // The node DeRaDiffSweepViewer in ComfyUI's front end: its widget, and where its results come from.
-// The one module here that knows ComfyUI; it works in LiteGraph and in Nodes 2.0.
+// Of the viewer's modules the one that knows ComfyUI; it works in LiteGraph and in Nodes 2.0.
 
 import { api } from "../../scripts/api.js";
 import { app } from "../../scripts/app.js";

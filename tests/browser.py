@@ -23,6 +23,7 @@ WINDOW = {"width": 1500, "height": 1000}
 PICTURES = ROOT / "demo" / "output" / "viewer"
 ARGUMENTS = "--no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-component-update --disable-sync"
 SETTINGS = {
+    "Comfy.Locale": "en",
     "Comfy.TutorialCompleted": True,
     "Comfy.VueNodes.ShowBanner": False,
     "Comfy.Minimap.Visible": False,

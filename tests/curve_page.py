@@ -86,6 +86,15 @@ class CurvePage:
     def go(self, x: float, y: float, steps: int = 1) -> None:
         self.page.mouse.move(*self.place(x, y), steps=steps)
 
+    def fills(self) -> bool:
+        """Whether the drawing has the frame's size."""
+        measure = """() => {
+          const frame = document.querySelector(".deradiff-curve .frame");
+          const { width, height } = frame.querySelector("svg").viewBox.baseVal;
+          return Math.abs(width - frame.clientWidth) < 2 && Math.abs(height - frame.clientHeight) < 2;
+        }"""
+        return self.page.evaluate(measure)
+
     def click(self, x: float, y: float, **options: Any) -> None:
         self.page.mouse.click(*self.place(x, y), **options)
 

@@ -26,6 +26,16 @@ TESTS = Path(__file__).parent
 WORKFLOWS = sorted((TESTS.parent / "workflows").glob("*.json"))
 
 
+MEANINGS = {
+    0: "reference only",
+    0.25: "0.25: 4 times as regularised as trained",
+    0.5: "0.50: twice as regularised as trained",
+    0.8: "0.80: 1.25 times as regularised as trained",
+    1: "aligned as trained",
+    1.4: "1.40: beyond training, expect artefacts",
+}
+
+
 @pytest.fixture(scope="module")
 def server() -> Iterator[comfyui.Server]:
     base = comfyui.base_directory("curve")
@@ -231,6 +241,7 @@ def test_a_text_that_is_no_curve_is_reported_and_kept(curve: CurvePage) -> None:
     curve.part("select").select_option("falling")
     expect(curve.part(".message")).to_be_hidden()
     assert curve.text() == "[[0, 1], [1, 0]]"
+    assert curve.fills()
 
 
 def test_the_same_reasons_in_python_and_in_the_editor(curve: CurvePage) -> None:
@@ -266,6 +277,7 @@ def test_undo_takes_back_one_edit_at_a_time(curve: CurvePage) -> None:
     curve.undo()
     assert curve.text() == json.dumps(START)
     expect(curve.points).to_have_count(3)
+    expect(curve.line(SAMPLER)).to_have_text(MEANINGS[0.5])
 
 
 def test_saved_loaded_copied_and_pasted(curve: CurvePage) -> None:
@@ -333,16 +345,6 @@ def test_a_curve_from_its_input_cannot_be_edited_here(curve: CurvePage) -> None:
     curve.remove(SECOND)
     expect(curve.part(".message")).to_be_hidden()
     expect(curve.points).to_have_count(3)
-
-
-MEANINGS = {
-    0: "reference only",
-    0.25: "0.25: 4 times as regularised as trained",
-    0.5: "0.50: twice as regularised as trained",
-    0.8: "0.80: 1.25 times as regularised as trained",
-    1: "aligned as trained",
-    1.4: "1.40: beyond training, expect artefacts",
-}
 
 
 def test_the_meaning_of_lambda_is_said_while_it_changes(curve: CurvePage) -> None:
