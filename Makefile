@@ -22,4 +22,4 @@ train: ## train the demo's models again (hours; resumable; into demo/weights/)
 	@$(ENVIRONMENT) cd demo/training; for part in autoencoder reference aligned; do "$$PYTHON" train_$$part.py --work "$${WORK:-work}"; done
 
 bench: ## measure what realigning costs
-	@$(ENVIRONMENT) PYTHONPATH=tests "$$PYTHON" benchmarks/cost.py; PYTHONPATH=demo "$$PYTHON" benchmarks/sweep.py
+	@$(ENVIRONMENT) PYTHONPATH=tests:demo; export PYTHONPATH; for part in cost error sweep; do "$$PYTHON" benchmarks/$$part.py; done

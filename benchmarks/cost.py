@@ -1,24 +1,37 @@
 """What realigning costs beside one model: ratios measured side by side in one process, interleaved.
-Run by `make bench`; prints a table and writes benchmarks/results.md. Uses the stand-in models of tests/.
+Run by `make bench`; prints tables and writes benchmarks/results.md. Uses the stand-in models of tests/.
 """
 
 from __future__ import annotations
 
+import conftest  # noqa: F401  starts ComfyUI and imports the pack
+
+# isort: split
 import argparse
 import gc
 import platform
 import statistics
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-import conftest  # noqa: F401  starts ComfyUI and imports the pack
+import comfy.hooks
+import comfy.lora
+import comfy.sd
+import comfy.utils
+import engine
+import error
+import overhead
 import standins
 import torch
+from comfy.model_patcher import ModelPatcher
+from engine import Task
+from subjects import ONE, SUM, Subject, Trio, counted, subjects
 
-SMALL = standins.SMALLEST
 FULL = {
     "num_res_blocks": [2, 2, 2, 2],
     "channel_mult": [1, 2, 4, 4],
@@ -30,78 +43,81 @@ FULL = {
 
 @dataclass(frozen=True)
 class Size:
+    """One set of models, how they are sampled, and how often. task: from the steps."""
+
     name: str
-    network: dict[str, object]
-    latent: int
-    steps: int
-    repeats: int
+    build: Callable[[], tuple[Trio, Callable[[int], Task]]]
+    steps: tuple[int, ...]
+    rounds: int
 
 
-SIZES = {
-    "small": Size("13.6 M parameters, 128 px", SMALL, 16, 8, 15),
-    "full": Size("SD1.5's own 860 M parameters, 256 px", FULL, 32, 2, 5),
-}
-
-
-def models(size: Size) -> dict[str, object]:
-    """The reference, an aligned model of its own weights, and a LoRA on the reference."""
-    import comfy.lora
-    import comfy.sd
-
-    weights = standins.unet("sd15", 0, sizes=size.network)
+def stand_ins(network: dict[str, object], latent: int) -> tuple[Trio, Callable[[int], Task]]:
+    """Untrained SD1.5-class models: their speed and their size are real, their pictures are not."""
+    weights = standins.unet("sd15", 0, sizes=network)
     lora = standins.lora(weights, 2, rank=8)
-    aligned = standins.unet("sd15", 1, weights, sizes=size.network)
+    aligned = standins.unet("sd15", 1, weights, sizes=network)
     reference = comfy.sd.load_diffusion_model_state_dict(weights)
     del weights
     gc.collect()
     separate = comfy.sd.load_diffusion_model_state_dict(aligned)
+    given = {"samples": torch.zeros(1, 4, latent, latent)}
+    return _with_lora(reference, separate, lora), lambda steps: engine.task_for("sd15", latent=given, steps=steps)
+
+
+def demo_pair() -> tuple[Trio, Callable[[int], Task]]:
+    """The trained pair; its aligned model of its own weights is the same LoRA on a second copy of the file."""
+    with tempfile.TemporaryDirectory() as folder:
+        demo, copy = error.load(Path(folder)), error.load(Path(folder))
+        lora = comfy.utils.load_torch_file(str(Path(folder) / "loras" / error.LORA), safe_load=True)
+    trio = _with_lora(demo.reference, copy.aligned, lora)
+    return trio, lambda steps: demo.task("euler", steps)
+
+
+def _with_lora(reference: ModelPatcher, separate: ModelPatcher, lora: dict[str, torch.Tensor]) -> Trio:
     adapted, _ = comfy.sd.load_lora_for_models(reference, None, lora, 1.0, 0.0)
-    return {"reference": reference, "aligned": separate, "lora": adapted}
+    return Trio(reference, separate, adapted, comfy.hooks.create_hook_lora(lora, strength_model=1.0, strength_clip=0.0))
 
 
-def sampler(size: Size) -> Callable[[object], torch.Tensor]:
-    import comfy.sample
-
-    rng = torch.Generator().manual_seed(0)
-    positive, negative = ([[torch.randn(1, 77, 768, generator=rng), {}]] for _ in range(2))
-    latent = torch.zeros(1, 4, size.latent, size.latent)
-    noise = comfy.sample.prepare_noise(latent, 0)
-
-    def sample(model: object) -> torch.Tensor:
-        return comfy.sample.sample(
-            model, noise, size.steps, 7.0, "euler", "normal", positive, negative, latent, disable_pbar=True, seed=0
-        )
-
-    return sample
+SIZES = {
+    "demo": Size("demo pair, 16.2 M parameters, 4 x 64 px", demo_pair, (20, 50), 5),
+    "small": Size("13.6 M parameters, 128 px", partial(stand_ins, standins.SMALLEST, 16), (20,), 7),
+    "full": Size("SD1.5's own 860 M parameters, 256 px", partial(stand_ins, FULL, 32), (4,), 5),
+}
 
 
-def measure(size: Size) -> list[str]:
-    """Interleaved rounds; each ratio is formed inside its round, then the median and the range are taken."""
-    from deradiff.nodes.runtime.patch import realign
-
-    made = models(size)
-    sample = sampler(size)
-    subjects = {
-        "reference": made["reference"],
-        "aligned": made["aligned"],
-        "exact, two models": realign(made["reference"], made["aligned"], 0.5),
-        "exact, LoRA pair": realign(made["reference"], made["lora"], 0.5),
-    }
-    seconds: dict[str, list[float]] = {name: [] for name in subjects}
-    for turn in range(size.repeats + 1):
-        for name, model in subjects.items():
+def timed(found: Sequence[Subject], rounds: int) -> dict[str, list[float]]:
+    """Seconds of each subject in each round; the first round warms up."""
+    seconds: dict[str, list[float]] = {subject.name: [] for subject in found}
+    for turn in range(rounds + 1):
+        for subject in found:
             begin = time.perf_counter()
-            sample(model)
-            if turn:  # the first round warms up
-                seconds[name].append(time.perf_counter() - begin)
-    single = seconds["reference"]
-    both = [a + b for a, b in zip(seconds["reference"], seconds["aligned"], strict=True)]
-    rows = []
+            subject.sample()
+            if turn:
+                seconds[subject.name].append(time.perf_counter() - begin)
+    return seconds
+
+
+def rows(size: Size, found: Sequence[Subject], steps: int) -> list[str]:
+    """Interleaved rounds; each ratio is formed inside its round, then the median and the range are taken."""
+    seconds = timed(found, size.rounds)
+    both = [a + b for a, b in zip(seconds[ONE], seconds[SUM], strict=True)]
+    evaluations, weights = {}, {}
+    for subject in found:
+        with counted(subject.models) as count:
+            subject.sample()
+        evaluations[subject.name], weights[subject.name] = count["rows"], count["bytes"]
+    made = []
     for name, taken in seconds.items():
-        to_one = [a / b for a, b in zip(taken, single, strict=True)]
-        to_both = [a / b for a, b in zip(taken, both, strict=True)]
-        rows.append(f"| {size.name} | {name} | {_spread(to_one)} | {_spread(to_both)} |")
-    return rows
+        cells = [
+            f"{size.name}, {steps} steps",
+            name,
+            _spread([a / b for a, b in zip(taken, seconds[ONE], strict=True)]),
+            _spread([a / b for a, b in zip(taken, both, strict=True)]),
+            f"{evaluations[name] / evaluations[ONE]:.2f}",
+            f"{weights[name] / weights[ONE]:.3f}",
+        ]
+        made.append(f"| {' | '.join(cells)} |")
+    return made
 
 
 def _spread(values: list[float]) -> str:
@@ -118,13 +134,21 @@ def main() -> None:
         "",
         f"Measured by `make bench` on {platform.machine()}, {torch.get_num_threads()} threads, no GPU, torch {torch.__version__}. "
         "Every ratio is formed inside one round of runs that follow each other, then the median over the rounds is taken "
-        "(smallest to largest in brackets). cfg 7, euler.",
+        "(smallest to largest in brackets). Lambda 0.5, euler. Evaluations: rows through the networks / those of one "
+        "model. Weight bytes: what is held during a run, with core's backups and caches / the reference alone. The error of "
+        "reuse and stochastic is in [errors.md](errors.md).",
         "",
-        "| model | evaluation | time / reference alone | time / (reference + aligned) |",
-        "|---|---|---|---|",
+        "| model | how | time / one model | time / (reference + aligned) | evaluations | weight bytes |",
+        "|---|---|---|---|---|---|",
     ]
-    for name in options.sizes:
-        lines += measure(SIZES[name])
+    with torch.inference_mode():
+        for name in options.sizes:
+            trio, task = SIZES[name].build()
+            for steps in SIZES[name].steps:
+                lines += rows(SIZES[name], subjects(trio, task(steps)), steps)
+            del trio, task
+            gc.collect()
+        lines += ["", *overhead.lines()]
     text = "\n".join(lines) + "\n"
     options.out.write_text(text, encoding="utf-8")
     sys.stdout.write(text)

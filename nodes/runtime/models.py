@@ -28,6 +28,7 @@ class Models:
         self._companions = companions
         self._aligned: dict[int, AlignedModel] = {}
         self._joints: dict[tuple[int, ...], Joint] = {}
+        self._shares: dict[int, bool] = {0: True}  # whether a model can go with the reference in one pass
         self._batches = True
         self._sound: dict[int, torch.Tensor] = {}
 
@@ -47,8 +48,7 @@ class Models:
                 shared.rewind()
             conds = shared.conds if shared.any and len(rest) > 1 else call.conds
             found[index] = self._alone(index, conds, call)
-        for index, branches in found.items():
-            self._watch(index, call.x, branches)
+        self._watch(found, call.x)
         return {index: found[index] for index in wanted}
 
     def _alone(self, index: int, conds: list, call: Call) -> Branches:
@@ -60,7 +60,7 @@ class Models:
         """What can be had in one pass, if that is more than one model; else nothing."""
         if len(wanted) < 2 or not self._batches or joint.separate(call.conds):
             return {}
-        group = tuple(index for index in wanted if index == 0 or joint.possible(self.reference, self._model(index)))
+        group = tuple(index for index in wanted if self._goes_along(index))
         if len(group) < 2:
             return {}
         try:
@@ -72,16 +72,22 @@ class Models:
             self._batches = False
             return {}
 
+    def _goes_along(self, index: int) -> bool:
+        if index not in self._shares:
+            self._shares[index] = joint.possible(self.reference, self._model(index))
+        return self._shares[index]
+
     def _model(self, index: int) -> AlignedModel:
         if index not in self._aligned:
             self._aligned[index] = AlignedModel(self._companions[index - 1], self.reference, self._guider.conds)
         return self._aligned[index]
 
-    def _watch(self, index: int, x: torch.Tensor, branches: Branches) -> None:
-        """Remember on the device whether this model made the first non-finite value; read back once, by check()."""
-        finite = torch.stack([torch.isfinite(branch).all() for branch in branches]).all()
-        sound = finite | ~torch.isfinite(x).all()
-        self._sound[index] = sound & self._sound[index] if index in self._sound else sound
+    def _watch(self, found: dict[int, Branches], x: torch.Tensor) -> None:
+        """Remember on the device whether a model made the first non-finite value; read back once, by check()."""
+        given = ~torch.isfinite(x).all()
+        for index, branches in found.items():
+            sound = given | torch.stack([torch.isfinite(branch).all() for branch in branches]).all()
+            self._sound[index] = sound & self._sound[index] if index in self._sound else sound
 
     def check(self) -> None:
         """Raise ValueError naming the model whose predictions were not finite; warn of LoRA layers that were never used."""
