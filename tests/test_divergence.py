@@ -1,5 +1,5 @@
 """The KL estimate against its closed form on Gaussians, whose denoisers are known exactly.
-May import pytest, torch and the method.
+May import pytest, torch, gaussians and the method.
 """
 
 from __future__ import annotations
@@ -11,16 +11,11 @@ import comfy.k_diffusion.sampling as k_diffusion
 import pytest
 import torch
 from deradiff.nodes.realign.divergence import Drift, kl, signal_to_noise
+from gaussians import Mixture
 
 STEPS, DIMENSIONS, BATCH = 200, 12, 3
 SIGMA_MIN, SIGMA_MAX = 0.0292, 14.6146  # of SD1.5's schedule
 MEANS = torch.randn(2, DIMENSIONS, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-
-
-def _denoised(x: torch.Tensor, sigma: torch.Tensor, mean: torch.Tensor, variance: float, flow: bool) -> torch.Tensor:
-    """E[x0 | x] of data N(mean, variance) at x = alpha x0 + sigma noise; alpha is 1, or 1 - sigma for flow models."""
-    alpha = 1 - sigma if flow else torch.ones(())
-    return (variance * alpha * x + sigma**2 * mean) / (variance * alpha**2 + sigma**2)
 
 
 def _sampled(weight: float, variance: float, flow: bool) -> tuple[float, ...]:
@@ -32,7 +27,8 @@ def _sampled(weight: float, variance: float, flow: bool) -> tuple[float, ...]:
     x = sigmas[0] * torch.randn(BATCH, DIMENSIONS, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     drift = Drift()
     for sigma, following in pairwise(sigmas):
-        reference, aligned = (_denoised(x, sigma, mean, variance, flow) for mean in MEANS)
+        alpha = 1 - sigma if flow else torch.ones((), dtype=torch.float64)
+        reference, aligned = (Mixture.gaussian(mean, variance).denoised(x, alpha, sigma) for mean in MEANS)
         mixed = torch.lerp(reference, aligned, weight)
         drift.note(sigma, mixed, reference)
         x = x + (x - mixed) / sigma * (following - sigma)
