@@ -76,16 +76,18 @@ class Outcome:
 
 
 @cache
-def outcome(name: str, weight: float, sampler: str = "euler_ancestral") -> Outcome:
+def outcome(name: str, weight: float, sampler: str = "euler_ancestral", count: int = COUNT) -> Outcome:
     """compare(), once for each case of CASES, lambda and sampler."""
-    return compare(CASES[name], weight, sampler)
+    return compare(CASES[name], weight, sampler, count)
 
 
-def compare(case: Case, weight: float, sampler: str = "euler_ancestral", given: float | None = None) -> Outcome:
-    """Sample the pair at lambda = weight and compare. given: what is given to realign, where a test breaks it."""
+def compare(
+    case: Case, weight: float, sampler: str = "euler_ancestral", count: int = COUNT, given: float | None = None
+) -> Outcome:
+    """Sample the pair at lambda = weight, `count` times, and compare. given: what is given to realign, where a test breaks it."""
     target = case.trained(weight)
     reference, aligned = (gaussians.model(case.trained(side), KIND) for side in (0.0, 1.0))
-    noise = torch.randn(COUNT, 2, generator=torch.Generator().manual_seed(3))
+    noise = torch.randn(count, 2, generator=torch.Generator().manual_seed(3))
     realigned = realign(reference, aligned, weight if given is None else given)
     watch = Watch(target, gaussians.schedule(realigned, STEPS))
     ours = gaussians.sampled(realigned, sampler, STEPS, noise, 7, callback=watch)
@@ -96,8 +98,8 @@ def compare(case: Case, weight: float, sampler: str = "euler_ancestral", given: 
         100 * (case.reward(ours).mean().item() - mean) / span,
         100 * (mean - exact) / span,
         100
-        * energy_distance(ours, target.draw(COUNT, 1))
-        / energy_distance(case.reference.draw(COUNT, 2), target.draw(COUNT, 1)),
+        * energy_distance(ours, target.draw(count, 1))
+        / energy_distance(case.reference.draw(count, 2), target.draw(count, 1)),
         watch.kl(),
     )
 
