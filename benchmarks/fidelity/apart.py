@@ -10,11 +10,12 @@ import tables
 import torch
 from comfy.model_patcher import ModelPatcher
 from deradiff.nodes.runtime.patch import realign
-from evaluate import METHODS, REALIGNED, RETRAINED, Subject
+from evaluate import BASELINES, METHODS, REALIGNED, RETRAINED, Subject
 from plan import SEEDS, Lab
 
 LAMBDAS = (0.25, 0.5, 0.75)
 COUNT = 2 * samples.BATCH
+COMPARED = (REALIGNED, *BASELINES, RETRAINED)
 
 Results = dict[tuple[str, float], float]  # mean KL by method and lambda
 
@@ -23,7 +24,7 @@ def results(lab: Lab) -> Results:
     """Means over the samples and over both ways of taking the anchor from one seed and the retrained model from the other."""
     return {
         (method, strength): torch.cat([_kl(lab, method, strength, seed) for seed in SEEDS]).mean().item()
-        for method in METHODS
+        for method in COMPARED
         for strength in LAMBDAS
     }
 
@@ -41,7 +42,7 @@ def _kl(lab: Lab, method: str, strength: float, seed: int) -> torch.Tensor:
 
 def _beside(base: ModelPatcher, lab: Lab, subject: Subject) -> ModelPatcher:
     """The subject with `base` as its reference, which is evaluated at every step and weighs next to nothing."""
-    model, weight = METHODS[subject.method](lab, subject)
+    model, weight = METHODS[subject.method](lab, subject, 1.0)
     if subject.method != REALIGNED:
         return realign(base, model, weight)
     return realign(
@@ -51,6 +52,6 @@ def _beside(base: ModelPatcher, lab: Lab, subject: Subject) -> ModelPatcher:
 
 def markdown(found: Results) -> list[str]:
     """One row for each lambda; the retrained models' own distance from each other is the floor."""
-    others = [method for method in METHODS if method != RETRAINED]
-    rows = [[f"{at:g}", *(f"{found[method, at]:.1f}" for method in (*others, RETRAINED))] for at in LAMBDAS]
+    others = COMPARED[:-1]
+    rows = [[f"{at:g}", *(f"{found[method, at]:.1f}" for method in COMPARED)] for at in LAMBDAS]
     return tables.markdown(("λ", *others, "noise floor"), rows)

@@ -7,10 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from evaluate import METHODS, METRICS, REALIGNED, REFERENCE, RETRAINED, SEEDS, Setting, Subject
+from evaluate import METRICS, REFERENCE, RETRAINED, SEEDS, Setting, Subject
 
 RESAMPLES = 1000
-BASELINES = tuple(method for method in METHODS if method not in (RETRAINED, REALIGNED))
 Values = dict[Subject, dict[str, torch.Tensor]]
 
 
@@ -33,6 +32,7 @@ class Bootstrap:
     """
 
     def __init__(self, values: Values, setting: Setting) -> None:
+        self.setting = setting
         rng = torch.Generator().manual_seed(0)
         chosen = torch.randint(setting.count, (RESAMPLES, setting.count), generator=rng)
         chosen = torch.cat([torch.arange(setting.count).view(1, -1), chosen])  # the first is the sample itself

@@ -58,6 +58,17 @@ class Lab:
         run = seed * 100 + LAMBDAS.index(strength)  # no two runs share pairs or noise
         return training.aligned(name, self.work, self.weights, self.pools[seed], ANCHOR / strength, run)
 
+    def changed(self, strength: float) -> float:
+        """How much of the reference's weights a training changed: Euclidean, relative, mean of the seeds."""
+        whole = torch.stack([value.square().sum() for value in self.weights.values()]).sum().sqrt()
+        moved = []
+        for seed in SEEDS:
+            ours = self.retrained(strength, seed)
+            moved.append(
+                torch.stack([(ours[name] - value).square().sum() for name, value in self.weights.items()]).sum()
+            )
+        return (torch.stack(moved).sqrt().mean() / whole).item()
+
     def longer(self, strength: float) -> training.Weights:
         """The model of seed 0 trained for LONGER steps."""
         name, run = f"longer-{strength:g}", LAMBDAS.index(strength)

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import scenes
 import torch
-from comparison import BASELINES, Bootstrap, Values, estimate
-from evaluate import METRICS, REALIGNED, REFERENCE, RETRAINED, SEEDS, Subject
+from comparison import Bootstrap, Values, estimate
+from evaluate import BASELINES, METRICS, REALIGNED, REFERENCE, RETRAINED, SEEDS, Subject
 from PIL import Image
 
 _INK, _MUTED, _GRID = "#1f2430", "#6b7280", "#e5e7eb"
@@ -55,7 +55,7 @@ def paths(bootstrap: Bootstrap, path: Path) -> None:
         axes[2].set_xlabel(NAMES["kl"])
         axes[2].set_ylabel(NAMES["reward"])
         axes[2].annotate("anchor, λ = 1", _point(bootstrap, RETRAINED, 1.0), (8, -14), textcoords="offset points")
-        axes[0].legend(loc="upper left")
+        axes[0].legend(loc="lower right")
         figure.savefig(path)
 
 

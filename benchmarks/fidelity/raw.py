@@ -5,19 +5,31 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import plan
 import tables
-from comparison import BASELINES, Bootstrap, Values, estimate
+from comparison import Bootstrap, Values, estimate
 from evaluate import METRICS, REALIGNED, Setting
 
 
 def means(found: dict[Setting, tuple[Values, Bootstrap]], path: Path) -> None:
     """One row for each sampler, model and metric."""
-    header = ("sampler", "steps", "samples", "method", "lambda", "beta", "seed", "metric", "mean", "low", "high")
+    header = (
+        "sampler",
+        "steps",
+        "samples",
+        "anchor_beta",
+        "method",
+        "lambda",
+        "beta",
+        "seed",
+        "metric",
+        "mean",
+        "low",
+        "high",
+    )
     rows = []
     for setting, (values, bootstrap) in found.items():
         for subject in values:
-            beta = f"{plan.ANCHOR / subject.strength:g}" if subject.strength else "inf"
+            beta = f"{setting.beta(subject.strength):g}"
             for metric in METRICS:
                 about = estimate(bootstrap.mean(metric, subject.method, subject.strength, subject.seed))
                 identity = (*_of(setting), subject.method, f"{subject.strength:g}", beta, subject.seed, metric)
@@ -27,19 +39,19 @@ def means(found: dict[Setting, tuple[Values, Bootstrap]], path: Path) -> None:
 
 def errors(found: dict[Setting, tuple[Values, Bootstrap]], path: Path) -> None:
     """One row for each sampler, lambda, method and metric, against the retrained models; method "retrained" is the noise floor."""
-    header = ("sampler", "steps", "samples", "method", "lambda", "beta", "metric", "signed", "absolute")
+    header = ("sampler", "steps", "samples", "anchor_beta", "method", "lambda", "beta", "metric", "signed", "absolute")
     header += ("absolute_low", "absolute_high", "percent_of_range", "percent_of_mean")
     rows = []
     for setting, (_, bootstrap) in found.items():
         for strength in bootstrap.lambdas:
-            for method in (REALIGNED, *BASELINES, "retrained"):
+            for method in (REALIGNED, *setting.baselines, "retrained"):
                 for metric in METRICS:
                     rows.append((*_of(setting), *_error(bootstrap, method, strength, metric)))
     tables.write_csv(path, header, rows)
 
 
-def _of(setting: Setting) -> tuple[str, int, int]:
-    return setting.sampler.name, setting.sampler.steps, setting.count
+def _of(setting: Setting) -> tuple[str, int, int, str]:
+    return setting.sampler.name, setting.sampler.steps, setting.count, f"{setting.beta(1.0):g}"
 
 
 def _error(bootstrap: Bootstrap, method: str, strength: float, metric: str) -> tuple[object, ...]:
@@ -54,7 +66,7 @@ def _error(bootstrap: Bootstrap, method: str, strength: float, metric: str) -> t
     return (
         method,
         f"{strength:g}",
-        f"{plan.ANCHOR / strength:g}",
+        f"{bootstrap.setting.beta(strength):g}",
         metric,
         signed,
         *numbers,
