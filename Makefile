@@ -1,7 +1,7 @@
 # Everything a person runs. The environment is set up on first use, outside the checkout (demo/environment.py).
 ENVIRONMENT = set -e; found="$$(python3 demo/environment.py)"; eval "$$found"; export COMFYUI_PATH;
 
-.PHONY: demo serve test lint env train bench
+.PHONY: demo serve test lint env train bench fidelity
 
 demo: ## sample the demo pair at five lambdas into demo/output/
 	@$(ENVIRONMENT) "$$PYTHON" demo/run.py
@@ -23,3 +23,6 @@ train: ## train the demo's models again (hours; resumable; into demo/weights/)
 
 bench: ## measure what realigning costs
 	@$(ENVIRONMENT) PYTHONPATH=tests:demo; export PYTHONPATH; for part in cost error sweep; do "$$PYTHON" benchmarks/$$part.py; done
+
+fidelity: ## train at many betas and compare with lambda (an hour and a half; resumable; into benchmarks/)
+	@$(ENVIRONMENT) OMP_NUM_THREADS=1 PYTHONPATH=tests:demo/training "$$PYTHON" benchmarks/fidelity/run.py --work "$${WORK:-benchmarks/fidelity/work}"

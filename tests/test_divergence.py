@@ -1,5 +1,5 @@
 """The KL estimate against its closed form on Gaussians, whose denoisers are known exactly.
-May import pytest, torch and the method.
+May import pytest, torch, gaussians and the pack.
 """
 
 from __future__ import annotations
@@ -8,19 +8,16 @@ import math
 from itertools import pairwise
 
 import comfy.k_diffusion.sampling as k_diffusion
+import gaussians
 import pytest
 import torch
 from deradiff.nodes.realign.divergence import Drift, kl, signal_to_noise
+from deradiff.nodes.runtime import patch
+from gaussians import Mixture
 
 STEPS, DIMENSIONS, BATCH = 200, 12, 3
 SIGMA_MIN, SIGMA_MAX = 0.0292, 14.6146  # of SD1.5's schedule
 MEANS = torch.randn(2, DIMENSIONS, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-
-
-def _denoised(x: torch.Tensor, sigma: torch.Tensor, mean: torch.Tensor, variance: float, flow: bool) -> torch.Tensor:
-    """E[x0 | x] of data N(mean, variance) at x = alpha x0 + sigma noise; alpha is 1, or 1 - sigma for flow models."""
-    alpha = 1 - sigma if flow else torch.ones(())
-    return (variance * alpha * x + sigma**2 * mean) / (variance * alpha**2 + sigma**2)
 
 
 def _sampled(weight: float, variance: float, flow: bool) -> tuple[float, ...]:
@@ -32,7 +29,8 @@ def _sampled(weight: float, variance: float, flow: bool) -> tuple[float, ...]:
     x = sigmas[0] * torch.randn(BATCH, DIMENSIONS, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     drift = Drift()
     for sigma, following in pairwise(sigmas):
-        reference, aligned = (_denoised(x, sigma, mean, variance, flow) for mean in MEANS)
+        alpha = 1 - sigma if flow else torch.ones((), dtype=torch.float64)
+        reference, aligned = (Mixture.gaussian(mean, variance).denoised(x, alpha, sigma) for mean in MEANS)
         mixed = torch.lerp(reference, aligned, weight)
         drift.note(sigma, mixed, reference)
         x = x + (x - mixed) / sigma * (following - sigma)
@@ -82,3 +80,18 @@ def test_an_unknown_reference_makes_it_unknown() -> None:
 def test_signal_to_noise_of_both_kinds() -> None:
     assert signal_to_noise(torch.tensor([2.0, 0.5]), False).tolist() == [0.25, 4.0]
     assert signal_to_noise(torch.tensor([1.0, 0.5, 0.25]), True).tolist() == [0.0, 1.0, 9.0]
+
+
+@pytest.mark.parametrize("weight", [0.5, 2.0])
+@pytest.mark.parametrize("kind", gaussians.KINDS)
+def test_a_realigned_model_tells_it(kind: str, weight: float) -> None:
+    """Through the engine, under core's sampler: the same closed form."""
+    variance, heard = 0.5, list[tuple[float, ...]]()
+    pair = (gaussians.model(Mixture.gaussian(mean, variance), kind) for mean in MEANS)
+    with torch.inference_mode():
+        gaussians.sampled(
+            patch.heard(patch.realign(*pair, weight), heard.append), "euler", 200, torch.zeros(BATCH, DIMENSIONS)
+        )
+    exact = weight**2 * (MEANS[1] - MEANS[0]).square().sum().item() / (2 * variance)
+    exact /= 1 if kind == "flow" else 1 + variance / SIGMA_MAX**2
+    assert heard[0] == pytest.approx((exact,) * BATCH, rel=0.02)
