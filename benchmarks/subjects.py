@@ -14,11 +14,15 @@ import engine
 import torch
 from comfy.model_patcher import ModelPatcher
 from comfy.patcher_extension import WrappersMP
+from deradiff.nodes.realign.curve import Curve
 from deradiff.nodes.realign.evaluation import REUSE, STOCHASTIC, Evaluation
+from deradiff.nodes.realign.schedule import LambdaSchedule
+from deradiff.nodes.realign.weights import Weight
 from deradiff.nodes.runtime.patch import realign
 from engine import Task
 
 LAMBDA = 0.5
+SECOND_HALF = LambdaSchedule(Curve(((0.0, 1.0),)), start=0.5)
 ONE, SUM = "core KSampler, one model", "core KSampler, the aligned model"
 
 
@@ -44,8 +48,10 @@ class Subject:
 def subjects(trio: Trio, task: Task) -> list[Subject]:
     """Everything that is measured, at lambda 0.5."""
 
-    def ours(name: str, aligned: ModelPatcher, evaluation: Evaluation | None = None) -> Subject:
-        model = realign(trio.reference, aligned, LAMBDA, evaluation)
+    def ours(
+        name: str, aligned: ModelPatcher, evaluation: Evaluation | None = None, weight: Weight | float = LAMBDA
+    ) -> Subject:
+        model = realign(trio.reference, aligned, weight, evaluation)
         return Subject(name, lambda: engine.by_core(model, task), [model])
 
     two, one = trio.separate, trio.lora
@@ -54,6 +60,7 @@ def subjects(trio: Trio, task: Task) -> list[Subject]:
         Subject(ONE, lambda: engine.by_core(trio.reference, task), [trio.reference]),
         Subject(SUM, lambda: engine.by_core(two, task), [two]),
         ours("exact, two models", two),
+        ours("exact, two models, a schedule at 0 for half of the steps", two, weight=Weight(LAMBDA, SECOND_HALF)),
         ours("reuse, two models", two, Evaluation(REUSE)),
         ours("stochastic, two models", two, Evaluation(STOCHASTIC)),
         ours("exact, LoRA pair (one batched pass)", one),

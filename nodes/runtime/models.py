@@ -15,14 +15,16 @@ from . import LOG, joint
 from .adapter import Unbatchable
 from .aligned import AlignedModel, Branches, Call
 from .control import Shared
+from .first_step import FirstStep
 from .joint import Joint
 
 
 class Models:
     """The reference, which is number 0, and its aligned models, from 1."""
 
-    def __init__(self, guider: Any, companions: Sequence[ModelPatcher]) -> None:
-        """guider: any CFGGuider, at the start of its run. companions: the aligned models' patchers."""
+    def __init__(self, guider: Any, companions: Sequence[ModelPatcher], first_step: FirstStep | None = None) -> None:
+        """guider: any CFGGuider, at the start of its run. companions: the aligned models' patchers. first_step: of a sweep."""
+        self._first_step = first_step
         self.reference: ModelPatcher = guider.model_patcher
         self._guider = guider
         self._companions = companions
@@ -39,6 +41,12 @@ class Models:
 
     def evaluate(self, wanted: Sequence[int], call: Call) -> dict[int, Branches]:
         """Denoised latents of each conditioning branch by model, in rising order of `wanted`."""
+        if self._first_step is None:
+            return self._evaluate(wanted, call)
+        first, self._first_step = self._first_step, None
+        return first(wanted, call, self._evaluate)
+
+    def _evaluate(self, wanted: Sequence[int], call: Call) -> dict[int, Branches]:
         found = self._jointly(wanted, call)
         rest = [index for index in wanted if index not in found]
         shared = Shared(call.conds)

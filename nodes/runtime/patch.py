@@ -25,6 +25,7 @@ from ..realign.evaluation import STOCHASTIC, Evaluation
 from ..realign.weights import Weight
 from . import KEY, LOG, pair
 from .aligned import RUN_WRAPPERS, Branches
+from .first_step import FirstStep
 from .run import Request, Run
 
 GUIDANCE_PATCHES = {
@@ -37,6 +38,7 @@ GUIDANCE_PATCHES = {
 
 
 HEAR = "deradiff_hear"  # attachment: who wants to know a run's divergence
+FIRST_STEP = "deradiff_first_step"  # attachment: what the runs of a sweep have in common
 Hear = Callable[[tuple[float, ...]], None]
 
 
@@ -90,6 +92,13 @@ def heard(model: ModelPatcher, hear: Hear) -> ModelPatcher:
     return clone
 
 
+def from_one_noise(model: ModelPatcher) -> ModelPatcher:
+    """A clone of a realigned MODEL whose runs, and those of its clones, share the evaluation at their common first latent."""
+    clone = model.clone()
+    clone.set_attachments(FIRST_STEP, FirstStep())
+    return clone
+
+
 def _sample(
     executor: WrapperExecutor,
     noise: torch.Tensor,
@@ -112,7 +121,15 @@ def _sample(
     hear: Hear | None = model.get_attachment(HEAR)
     companions = model.get_additional_models_with_key(KEY)
     request = Request(noise.shape, sigmas.tolist(), seed or 0)
-    run = Run(guider, companions, realignment.weights, realignment.evaluation, request, measure=hear is not None)
+    run = Run(
+        guider,
+        companions,
+        realignment.weights,
+        realignment.evaluation,
+        request,
+        measure=hear is not None,
+        first_step=model.get_attachment(FIRST_STEP),
+    )
     guider.model_options[KEY] = run
     try:
         output = executor(noise, latent_image, sampler, sigmas, denoise_mask, callback, disable_pbar, seed, **kwargs)

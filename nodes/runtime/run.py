@@ -19,6 +19,7 @@ from ..realign.mixture import Share
 from ..realign.weights import Weight
 from .aligned import Branches, Call, added
 from .field import Field
+from .first_step import FirstStep
 from .models import Models
 from .turns import OneInTurn, Predicted, exact
 
@@ -43,12 +44,13 @@ class Run:
         evaluation: Evaluation,
         request: Request,
         measure: bool,
+        first_step: FirstStep | None = None,
     ) -> None:
-        """guider: any CFGGuider, at the start of its run. measure: whether divergence() will be asked for.
+        """guider: any CFGGuider, at the start of its run. measure: whether divergence() will be asked for. first_step: of a sweep.
 
         Raises ValueError if a mask cannot be laid over such latents.
         """
-        self.models = Models(guider, companions)
+        self.models = Models(guider, companions, first_step)
         self._guider = guider
         self._field = Field(weights, request.shape, self.models.reference)
         self._predict: Callable[[Call, Sequence[Share]], Predicted] = (

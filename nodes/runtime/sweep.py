@@ -18,7 +18,7 @@ from ..realign.evaluation import Evaluation
 from ..realign.weights import Weight
 from ..realign.wires import REALIGNED, SOUP, Entry, Sweep
 from .measured import measured_sample
-from .patch import realign, reweighted
+from .patch import from_one_noise, realign, reweighted
 from .sampling import Settings, sample
 from .soup import interpolated
 
@@ -54,7 +54,7 @@ def sweep(
             "baseline: weights are interpolated once for a whole run and cannot follow a schedule. Switch baseline off, or "
             "disconnect the schedule."
         )
-    realigned = realign(pair.reference, pair.aligned, weights[0], pair.evaluation)
+    realigned = from_one_noise(realign(pair.reference, pair.aligned, weights[0], pair.evaluation))
     plan = [(REALIGNED, weight) for weight in weights] + [(SOUP, weight) for weight in weights if soup]
     progress = latent_preview.prepare_callback(pair.reference, settings.steps * len(plan))
     latents: list[torch.Tensor] = []
