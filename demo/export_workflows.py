@@ -33,7 +33,7 @@ SHOWN = {
     "choose_lambda_demo": "plot.png",
     "lambda_schedule": "lambda_schedule.png",
     "lambda_mask": "lambda_mask.png",
-}  # workflows whose thumbnail is what `make demo` and demo/show_fields.py made of them
+}  # workflows whose thumbnail is what `make demo` and demo/show_fields.py made of them; it stays as it is until they made another
 BUILD = Path(__file__).with_suffix(".js").read_text("utf-8")
 
 _WINDOW = (1920, 1080)
@@ -117,8 +117,11 @@ def _export(page: Page, name: str, nodes: dict[str, Any]) -> None:
     text = json.dumps(workflow, indent=2, ensure_ascii=False)
     (WORKFLOWS / f"{name}.json").write_text(text + "\n", "utf-8")
     picture = _screenshot(page, name, built["screen"])
-    made = comfyui.CHECKOUT / "demo" / "output" / SHOWN.get(name, "")
-    _thumbnail(Image.open(made) if name in SHOWN and made.exists() else picture, WORKFLOWS / f"{name}.jpg")
+    thumbnail, made = WORKFLOWS / f"{name}.jpg", comfyui.CHECKOUT / "demo" / "output" / SHOWN.get(name, "")
+    if made.is_file():
+        _thumbnail(Image.open(made), thumbnail)
+    elif name not in SHOWN or not thumbnail.exists():
+        _thumbnail(picture, thumbnail)
     sys.stdout.write(f"workflows/{name}.json\n")
 
 

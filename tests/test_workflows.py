@@ -27,6 +27,7 @@ import comfyui  # noqa: E402
 from graph import to_prompt  # noqa: E402
 
 WORKFLOWS = {path.stem: json.loads(path.read_text("utf-8")) for path in sorted((ROOT / "workflows").glob("*.json"))}
+CONTRACT = json.loads((ROOT / "tests" / "contract.json").read_text("utf-8"))
 NAMES = {
     "choose_lambda_demo",
     "choose_lambda_sdxl",
@@ -80,6 +81,29 @@ def test_no_node_covers_another(name: str) -> None:
     for (ax, ay, aw, ah), (bx, by, bw, bh) in itertools.combinations(boxes, 2):
         apart = ax + aw <= bx or bx + bw <= ax or ay + ah + title <= by or by + bh + title <= ay
         assert apart
+
+
+@every_workflow
+def test_every_node_but_the_note_stands_in_one_group(name: str) -> None:
+    title = 30
+    groups = [group["bounding"] for group in WORKFLOWS[name]["groups"]]
+    for node in WORKFLOWS[name]["nodes"]:
+        if node["type"] != "MarkdownNote":
+            (x, y), (w, h) = node["pos"], node["size"]
+            around = [
+                1 for gx, gy, gw, gh in groups if gx <= x and gy <= y - title and gx + gw >= x + w and gy + gh >= y + h
+            ]
+            assert len(around) == 1, node["type"]
+
+
+@every_workflow
+def test_the_pack_s_nodes_were_saved_with_the_inputs_that_they_have_now(name: str) -> None:
+    """Else they grow when the workflow is opened, over their neighbours and out of their groups."""
+    for node in WORKFLOWS[name]["nodes"]:
+        if node["type"] in CONTRACT:
+            assert {slot["name"] for slot in node["inputs"]} == {
+                item["id"] for item in CONTRACT[node["type"]]["inputs"]
+            }
 
 
 @every_workflow
