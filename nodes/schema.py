@@ -72,7 +72,7 @@ def evaluation_input() -> io.Combo.Input:
         options=list(KINDS),
         default=EXACT,
         tooltip="exact: both models at every step, the paper's closed form (one model where lambda is 0 or 1). "
-        "reuse: one model at each step, in turn, and what they differ by is reused; about the cost of one model, with a small error. "
+        "reuse: one model at each step, in turn, and what they differ by is reused; about the cost of one model, with an error that is small at moderate cfg. "
         "stochastic: one model at each step, drawn by the seed; the cost of one model, for samplers that add noise.",
     )
 

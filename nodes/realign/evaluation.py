@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 EXACT, REUSE, STOCHASTIC = "exact", "reuse", "stochastic"
 KINDS = (EXACT, REUSE, STOCHASTIC)
-TOLERANCE = 0.5
+TOLERANCE = 0.4
 
 
 @dataclass(frozen=True)

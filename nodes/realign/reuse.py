@@ -32,8 +32,9 @@ class _Seen:
 class Differences:
     """What the models predict relative to each other, along one trajectory and for one set of conditioning branches."""
 
-    def __init__(self, models: int) -> None:
-        """models: how many there are, the reference first."""
+    def __init__(self, models: int, guidance: float = 1.0) -> None:
+        """models: how many there are, the reference first. guidance: the scale at which the first branch is set off from the last."""
+        self._guidance = guidance
         self._seen: dict[int, _Seen] = {}
         self._eps: list[Branches] = [[] for _ in range(models)]  # (D_m - D_reference) / sigma of each branch
         self.change: torch.Tensor | None = None  # when it was measured last, relative to the difference itself; ()
@@ -47,8 +48,8 @@ class Differences:
         """All models were evaluated at this turn: found, their denoised branches by model."""
         eps = [[(d - r) / sigma for d, r in zip(found[m], found[0], strict=True)] for m in sorted(found)]
         if self.known:
-            pairs = [pair for m in range(1, len(eps)) for pair in zip(self._eps[m], eps[m], strict=True)]
-            self.change = torch.stack([_change(new - held, held) for held, new in pairs]).amax()
+            pairs = zip(self._eps[1:], eps[1:], strict=True)
+            self.change = torch.stack([self._changed(held, _less(new, held)) for held, new in pairs]).amax()
         self._eps = eps
         self._seen = {model: _Seen(turn, sigma, denoised) for model, denoised in found.items()}
 
@@ -74,22 +75,24 @@ class Differences:
         """Correct the difference of two models by what it was when `other` was evaluated, between two evaluations of `model`."""
         before = self._seen[model]
         part = _part(before.sigma, seen.sigma, now.sigma)
-        changes = []
-        for branch, theirs in enumerate(seen.denoised):
-            ours = torch.lerp(before.denoised[branch], now.denoised[branch], part)
-            held = self._eps[other][branch] - self._eps[model][branch]
-            error = (theirs - ours) / seen.sigma - held
-            changes.append(_change(error, held))
-            share = _SMOOTHING if 0 in (model, other) else 0.5 * _SMOOTHING
-            if other != 0:
-                self._eps[other][branch] = self._eps[other][branch] + share * error
-            if model != 0:
-                self._eps[model][branch] = self._eps[model][branch] - share * error
-        self.change = torch.stack(changes).amax()
+        ours = [torch.lerp(one, two, part) for one, two in zip(before.denoised, now.denoised, strict=True)]
+        held = _less(self._eps[other], self._eps[model])
+        found = [(theirs - mine) / seen.sigma for theirs, mine in zip(seen.denoised, ours, strict=True)]
+        errors = _less(found, held)
+        share = _SMOOTHING if 0 in (model, other) else 0.5 * _SMOOTHING
+        for place, sign in ((other, share), (model, -share)):
+            if place != 0:
+                self._eps[place] = [torch.add(e, x, alpha=sign) for e, x in zip(self._eps[place], errors, strict=True)]
+        self.change = self._changed(held, errors)
+
+    def _changed(self, held: Branches, errors: Branches) -> torch.Tensor:
+        """How far off a held difference was, relative to itself, after guidance: that is where an error counts. ()"""
+        size, error = (found[-1] + self._guidance * (found[0] - found[-1]) for found in (held, errors))
+        return error.norm() / size.norm().clamp_min(torch.finfo(size.dtype).tiny)
 
 
-def _change(error: torch.Tensor, held: torch.Tensor) -> torch.Tensor:
-    return error.norm() / held.norm().clamp_min(torch.finfo(held.dtype).tiny)
+def _less(first: Branches, second: Branches) -> Branches:
+    return [a - b for a, b in zip(first, second, strict=True)]
 
 
 def _part(first: float, between: float, last: float) -> float:

@@ -56,7 +56,7 @@ class Run:
         self._predict: Callable[[Call, Sequence[Share]], Predicted] = (
             partial(exact, self.models)
             if evaluation.kind == EXACT
-            else OneInTurn(evaluation, self.models, request.sigmas, request.seed)
+            else OneInTurn(evaluation, self.models, request.sigmas, request.seed, getattr(guider, "cfg", 1.0))
         )
         self._drift = Drift() if measure else None
 

@@ -45,9 +45,13 @@ def in_turn(shares: Sequence[Share]) -> bool:
 class OneInTurn:
     """Chooses a model for each step of the sampler; what is evaluated again within a step goes to the same model."""
 
-    def __init__(self, evaluation: Evaluation, models: Models, sigmas: Sequence[float], seed: int) -> None:
+    def __init__(
+        self, evaluation: Evaluation, models: Models, sigmas: Sequence[float], seed: int, guidance: float
+    ) -> None:
+        """sigmas: of the run; seed: of its noise; guidance: the guider's cfg, 1 where it has none."""
         self._evaluation = evaluation
         self._models = models
+        self._guidance = guidance
         self._steps = Steps(sigmas)
         self._turns = Turns(models.count - 1, seed if evaluation.kind == STOCHASTIC else None)
         self._timestep: torch.Tensor | None = (
@@ -94,7 +98,7 @@ class OneInTurn:
 
     def _reused(self, call: Call, weights: Sequence[float]) -> Predicted:
         key = (*map(id, call.conds), *sorted(call.additions))
-        differences, _, turn = self._differences.get(key, (Differences(len(weights)), [], 0))
+        differences, _, turn = self._differences.get(key, (Differences(len(weights), self._guidance), [], 0))
         if (
             turn == self._turn
         ):  # the same branches twice at one latent: a perturbation that we cannot tell from the first

@@ -1,0 +1,41 @@
+"""ComfyUI's server and front end with the curve editor in it, started once; LiteGraph and Nodes 2.0.
+May import pytest and tests/browser.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import browser
+import pytest
+from browser import comfyui
+from curve_page import CurvePage
+from playwright.sync_api import Browser
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[comfyui.Server]:
+    base = comfyui.base_directory("curve")
+    comfyui.prepare(base)
+    with comfyui.Server(base, log=base / "curve.log") as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    with browser.launched() as launched:
+        yield launched
+
+
+@pytest.fixture(scope="session", params=["litegraph", "nodes2"])
+def opened(request: pytest.FixtureRequest, server: comfyui.Server, chromium: Browser) -> Iterator[CurvePage]:
+    page = browser.opened(chromium, server, Comfy_VueNodes_Enabled=request.param == "nodes2")
+    yield CurvePage(page, request.param)
+    page.context.close()
+
+
+@pytest.fixture
+def curve(opened: CurvePage) -> CurvePage:
+    """The page with its graph as at first."""
+    opened.reset()
+    return opened
