@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -70,7 +70,7 @@ def demo_pair() -> tuple[Trio, Callable[[int], Task]]:
         demo, copy = error.load(Path(folder)), error.load(Path(folder))
         lora = comfy.utils.load_torch_file(str(Path(folder) / "loras" / error.LORA), safe_load=True)
     trio = _with_lora(demo.reference, copy.aligned, lora)
-    return trio, lambda steps: demo.task("euler", steps)
+    return trio, lambda steps: replace(demo.task("euler", steps), latent=engine.empty_latent("sd15"))
 
 
 def _with_lora(reference: ModelPatcher, separate: ModelPatcher, lora: dict[str, torch.Tensor]) -> Trio:
@@ -79,9 +79,9 @@ def _with_lora(reference: ModelPatcher, separate: ModelPatcher, lora: dict[str, 
 
 
 SIZES = {
-    "demo": Size("demo pair, 16.2 M parameters, 4 x 64 px", demo_pair, (20, 50), 5),
-    "small": Size("13.6 M parameters, 128 px", partial(stand_ins, standins.SMALLEST, 16), (20,), 7),
-    "full": Size("SD1.5's own 860 M parameters, 256 px", partial(stand_ins, FULL, 32), (4,), 5),
+    "demo": Size("demo pair, 16.2 M parameters, 64 px", demo_pair, (20, 50), 3),
+    "small": Size("13.6 M parameters, 128 px", partial(stand_ins, standins.SMALLEST, 16), (20,), 4),
+    "full": Size("SD1.5's own 860 M parameters, 256 px", partial(stand_ins, FULL, 32), (2,), 3),
 }
 
 
