@@ -1,4 +1,4 @@
-"""ComfyUI's server and front end with the curve editor in it, started once; LiteGraph and Nodes 2.0.
+"""ComfyUI's server and front end with the curve editor in it, started once for a file; LiteGraph and Nodes 2.0.
 May import pytest and tests/browser.py.
 """
 
@@ -13,7 +13,7 @@ from curve_page import CurvePage
 from playwright.sync_api import Browser
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def server() -> Iterator[comfyui.Server]:
     base = comfyui.base_directory("curve")
     comfyui.prepare(base)
@@ -21,13 +21,13 @@ def server() -> Iterator[comfyui.Server]:
         yield started
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     with browser.launched() as launched:
         yield launched
 
 
-@pytest.fixture(scope="session", params=["litegraph", "nodes2"])
+@pytest.fixture(scope="module", params=["litegraph", "nodes2"])
 def opened(request: pytest.FixtureRequest, server: comfyui.Server, chromium: Browser) -> Iterator[CurvePage]:
     page = browser.opened(chromium, server, Comfy_VueNodes_Enabled=request.param == "nodes2")
     yield CurvePage(page, request.param)

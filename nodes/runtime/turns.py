@@ -54,9 +54,8 @@ class OneInTurn:
         self._guidance = guidance
         self._steps = Steps(sigmas)
         self._turns = Turns(models.count - 1, seed if evaluation.kind == STOCHASTIC else None)
-        self._timestep: torch.Tensor | None = (
-            None  # of the last call: guidance that evaluates again passes the same object
-        )
+        # Of the last call. Guidance that evaluates again at one latent passes the very same object.
+        self._timestep: torch.Tensor | None = None
         self._sigma = 0.0
         self._turn = 0
         self._choice: int | None = None  # None: every model
@@ -99,9 +98,7 @@ class OneInTurn:
     def _reused(self, call: Call, weights: Sequence[float]) -> Predicted:
         key = (*map(id, call.conds), *sorted(call.additions))
         differences, _, turn = self._differences.get(key, (Differences(len(weights), self._guidance), [], 0))
-        if (
-            turn == self._turn
-        ):  # the same branches twice at one latent: a perturbation that we cannot tell from the first
+        if turn == self._turn:  # the same branches again at one latent: perturbed in a way that the key does not show
             return exact(self._models, call, weights)
         self._differences[key] = (differences, call.conds, self._turn)
         if self._choice is None or not differences.known:
