@@ -85,13 +85,14 @@ class AlignedModel:
 
         additions: transformer options that this call brings, beside the model's own.
         """
+        module = self.module  # making it settles the options too
         if hasattr(self._reference.model, "latent_shapes"):
-            self.module.latent_shapes = self._reference.model.latent_shapes
+            module.latent_shapes = self._reference.model.latent_shapes
         if self.adapters is None:
             self._follow_hook_strengths(conds)
         options = {"transformer_options": additions}
         options = comfy.patcher_extension.merge_nested_dicts(self.options, options)
-        return comfy.samplers.calc_cond_batch(self.module, conds, x, timestep, options)
+        return comfy.samplers.calc_cond_batch(module, conds, x, timestep, options)
 
     def _follow_hook_strengths(self, conds: list) -> None:
         """Core notices a scheduled hook's new strength once a step, for the model it evaluates first; that may not be this one."""

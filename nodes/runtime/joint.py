@@ -101,16 +101,15 @@ def _spans(ours: Iterable[bool], chunk: int) -> tuple[slice, ...]:
 def possible(reference: ModelPatcher, aligned: AlignedModel) -> bool:
     """Whether this aligned model differs from the reference by its LoRA alone, so that one call can serve both."""
     patcher = aligned.patcher
-    wrappers = [names for model in (reference, patcher) for names in model.wrappers.values()]
-    compiled = any(twin.is_compiled(value) for value in reference.object_patches.values())
+    ours, theirs = (model.model_options["transformer_options"] for model in (reference, patcher))
+    kept = (reference.wrappers, patcher.wrappers, ours.get("wrappers", {}), theirs.get("wrappers", {}))
+    wrappers = [named for kinds in kept for named in kinds.values()]
     return (
         aligned.adapters is not None
-        and not any(key != KEY and found for names in wrappers for key, found in names.items())
+        and not any(key != KEY and functions for named in wrappers for key, functions in named.items())
         and "model_function_wrapper" not in reference.model_options
-        and pair.same_options(
-            reference.model_options["transformer_options"], patcher.model_options["transformer_options"]
-        )
-        and not compiled
+        and pair.same_options(ours, theirs)
+        and not any(twin.is_compiled(value) for value in reference.object_patches.values())
         and not list(pair.replaced_objects(reference, patcher))
     )
 
