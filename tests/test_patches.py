@@ -132,13 +132,18 @@ def test_model_patches_act_on_their_model(
     )
 
 
+def _same(ours: torch.Tensor, theirs: torch.Tensor, lora: bool) -> bool:
+    """Bit for bit; to rounding for LoRA pairs, which go through the network together only where nothing is patched on one of them."""
+    return engine.difference(ours, theirs) < 1e-5 if lora else torch.equal(ours, theirs)
+
+
 @KINDS
 def test_schedule_is_the_reference_s(zoo: Zoo, sd3: Pair, lora: bool) -> None:
     """A shift on the aligned model moves no step; on the reference it moves them for both."""
     aligned, fresh = _models(sd3, zoo, "sd3", lora)
     shifted = ModelSamplingSD3().patch(aligned, 1.2)[0]
     plain = engine.by_us(sd3.reference, aligned, 0.4, sd3.task)
-    assert torch.equal(engine.by_us(sd3.reference, shifted, 0.4, sd3.task), plain)
+    assert _same(engine.by_us(sd3.reference, shifted, 0.4, sd3.task), plain, lora)
     reference = ModelSamplingSD3().patch(sd3.reference, 1.2)[0]
     assert engine.difference(_assert_mixture(reference, aligned, fresh, sd3.task), plain) > 1e-3
 
@@ -290,7 +295,7 @@ def test_caches_on_the_aligned_model_warn(
 ) -> None:
     aligned, _ = _models(sd15, zoo, "sd15", lora)
     plain = engine.by_us(sd15.reference, aligned, 0.4, sd15.task)
-    assert torch.equal(engine.by_us(sd15.reference, _cached(aligned, 3.0, node), 0.4, sd15.task), plain)
+    assert _same(engine.by_us(sd15.reference, _cached(aligned, 3.0, node), 0.4, sd15.task), plain, lora)
     assert warnings("Put it on the realigned MODEL") >= 1
 
 
@@ -302,7 +307,7 @@ def test_caches_on_the_realigned_model_run(zoo: Zoo, sd15: Pair, node: type, wei
     task = replace(sd15.task, steps=8)
     model = realign(sd15.reference, aligned, weight)
     plain = engine.by_core(model, task)
-    assert torch.equal(engine.by_core(_cached(model, 0.0, node), task), plain)
+    assert _same(engine.by_core(_cached(model, 0.0, node), task), plain, lora)
     cached = engine.by_core(_cached(model, 3.0, node), task)
     assert torch.isfinite(cached).all()
     if weight < 1 or node is LazyCacheNode:

@@ -107,7 +107,7 @@ def possible(reference: ModelPatcher, aligned: AlignedModel) -> bool:
     return (
         aligned.adapters is not None
         and not any(key != KEY and functions for named in wrappers for key, functions in named.items())
-        and "model_function_wrapper" not in reference.model_options
+        and not any("model_function_wrapper" in model.model_options for model in (reference, patcher))
         and pair.same_options(ours, theirs)
         and not any(twin.is_compiled(value) for value in reference.object_patches.values())
         and not list(pair.replaced_objects(reference, patcher))
