@@ -141,3 +141,24 @@ def lora(
         if alpha is not None:
             made[f"{key}.alpha"] = torch.tensor(alpha)
     return made
+
+
+def controlnet(seed: int) -> dict[str, torch.Tensor]:
+    """State dict of the smallest SD1.5-class ControlNet."""
+    from comfy.cldm.cldm import ControlNet
+
+    sizes = {key: SMALLEST[key] for key in ("num_res_blocks", "channel_mult", "transformer_depth")}
+    module = ControlNet(
+        image_size=32,
+        in_channels=4,
+        hint_channels=3,
+        model_channels=320,
+        use_spatial_transformer=True,
+        legacy=False,
+        num_heads=8,
+        context_dim=768,
+        transformer_depth_middle=-2,
+        device="meta",
+        **sizes,
+    )
+    return _randomise(module, seed)

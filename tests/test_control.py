@@ -26,31 +26,10 @@ pytestmark = pytest.mark.usefixtures("as_in_comfyui")
 PAIRS = pytest.mark.parametrize("name", ["sd15", "sd15_lora"], ids=["separate", "LoRA"])
 
 
-def _network(seed: int) -> engine.Weights:
-    """State dict of the smallest SD1.5-class ControlNet."""
-    from comfy.cldm import cldm
-
-    sizes = {key: standins.SMALLEST[key] for key in ("num_res_blocks", "channel_mult", "transformer_depth")}
-    module = cldm.ControlNet(
-        image_size=32,
-        in_channels=4,
-        hint_channels=3,
-        model_channels=320,
-        use_spatial_transformer=True,
-        legacy=False,
-        num_heads=8,
-        context_dim=768,
-        transformer_depth_middle=-2,
-        device="meta",
-        **sizes,
-    )
-    return standins._randomise(module, seed)
-
-
 @pytest.fixture(scope="module")
 def controls(zoo: Zoo) -> tuple[ControlNet, ControlNet]:
     """Two ControlNets, by core's loader."""
-    paths = [standins.save(_network(seed), zoo.folder / f"control_{seed}.safetensors") for seed in (11, 12)]
+    paths = [standins.save(standins.controlnet(seed), zoo.folder / f"control_{seed}.safetensors") for seed in (11, 12)]
     first, second = (comfy.controlnet.load_controlnet(str(path)) for path in paths)
     assert type(first) is type(second) is ControlNet
     return first, second

@@ -167,25 +167,9 @@ def _half() -> torch.Tensor:
 
 def _controlnet(zoo: Zoo) -> comfy.controlnet.ControlNet:
     """A small ControlNet of the SD1.5 class, by core's loader."""
-    from comfy.cldm.cldm import ControlNet
-
     path = zoo.folder / "controlnet.safetensors"
     if not path.exists():
-        sizes = {key: standins.SMALLEST[key] for key in ("num_res_blocks", "channel_mult", "transformer_depth")}
-        module = ControlNet(
-            image_size=32,
-            in_channels=4,
-            hint_channels=3,
-            model_channels=320,
-            use_spatial_transformer=True,
-            legacy=False,
-            num_heads=8,
-            context_dim=768,
-            transformer_depth_middle=-2,
-            device="meta",
-            **sizes,
-        )
-        standins.save(standins._randomise(module, 11), path)
+        standins.save(standins.controlnet(11), path)
     return comfy.controlnet.load_controlnet(str(path))
 
 

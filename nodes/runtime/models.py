@@ -49,12 +49,13 @@ class Models:
     def _evaluate(self, wanted: Sequence[int], call: Call) -> dict[int, Branches]:
         found = self._jointly(wanted, call)
         rest = [index for index in wanted if index not in found]
-        shared = Shared(call.conds)
+        shared = Shared(call.conds) if len(rest) > 1 else None
         for index in rest:
             if found:
                 comfy.model_management.throw_exception_if_processing_interrupted()
+            if shared is not None:
                 shared.rewind()
-            conds = shared.conds if shared.any and len(rest) > 1 else call.conds
+            conds = shared.conds if shared is not None and shared.any else call.conds
             found[index] = self._alone(index, conds, call)
         self._watch(found, call.x)
         return {index: found[index] for index in wanted}
