@@ -9,11 +9,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
+import comfy.latent_formats
 import comfy.samplers
 import engine
 import pytest
 import shaped
 import torch
+from comfy.model_patcher import ModelPatcher
 from comfy_extras import nodes_custom_sampler as custom
 from deradiff.nodes.realign.divergence import kl
 from deradiff.nodes.realign.schedule import LambdaSchedule
@@ -86,6 +88,27 @@ def test_is_two_stage_sampling(
     whole = shaped.by_us(pair, 0.5, task, schedule=part)
     assert engine.difference(whole, theirs["samples"]) < 1e-5
     assert engine.difference(whole, shaped.by_us(pair, 0.5, task)) > 1e-3
+
+
+@pytest.mark.parametrize("name", ["sd15", "sd15_lora"])
+def test_one_run_is_core_s_two_stages_bit_for_bit(request: pytest.FixtureRequest, name: str) -> None:
+    """Where the latent format's scale is 1, so that nothing is rounded between core's nodes."""
+    unscaled = comfy.latent_formats.SD15(scale_factor=1.0)
+
+    def plain(model: ModelPatcher) -> ModelPatcher:
+        clone = model.clone()
+        clone.add_object_patch("latent_format", unscaled)
+        return clone
+
+    pair = _pair(request, name)
+    reference, aligned = plain(pair.reference), plain(pair.aligned)
+    task = replace(pair.task, steps=4)
+    theirs = task.latent
+    for stage, half in zip([reference, realign(reference, aligned, 0.5)], HALVES, strict=True):
+        theirs = engine.advanced_by_core(stage, replace(task, latent=theirs), **half)
+    whole = shaped.by_us(Pair(reference, aligned, task), 0.5, task, schedule=LATE)
+    assert torch.equal(whole, theirs["samples"])
+    assert engine.difference(whole, engine.by_core(reference, task)) > 1e-3
 
 
 @pytest.mark.parametrize(
