@@ -79,9 +79,9 @@ def _with_lora(reference: ModelPatcher, separate: ModelPatcher, lora: dict[str, 
 
 
 SIZES = {
-    "demo": Size("demo pair, 16.2 M parameters, 64 px", demo_pair, (20,), 3),
-    "small": Size("13.6 M parameters, 128 px", partial(stand_ins, standins.SMALLEST, 16), (20,), 2),
-    "full": Size("SD1.5's own 860 M parameters, 256 px", partial(stand_ins, FULL, 32), (1,), 2),
+    "demo": Size("demo pair, 16.2 M parameters, 64 px", demo_pair, (20, 50), 7),
+    "small": Size("13.6 M parameters, 128 px", partial(stand_ins, standins.SMALLEST, 16), (20, 50), 5),
+    "full": Size("SD1.5's own 860 M parameters, 256 px", partial(stand_ins, FULL, 32), (4,), 3),
 }
 
 

@@ -78,7 +78,7 @@ def evaluation_input() -> io.Combo.Input:
 
 
 def tolerance_input() -> io.Float.Input:
-    """How much error reuse accepts before it evaluates both models again."""
+    """How far off the difference may be that reuse reuses."""
     return io.Float.Input(
         "reuse_tolerance",
         default=TOLERANCE,
@@ -86,6 +86,6 @@ def tolerance_input() -> io.Float.Input:
         max=10.0,
         step=0.01,
         optional=True,
-        tooltip="For reuse alone: both models are evaluated again after a step at which their difference turned out to have changed by more than "
-        "this, relative to itself. 0 is exact; smaller costs more and is closer to exact.",
+        tooltip="For reuse alone: the models take turns once the change of their difference from step to step, relative to itself, times the part "
+        "of the run that is still ahead is at most this; until then both are evaluated. 0 is exact; smaller costs more and is closer to exact.",
     )

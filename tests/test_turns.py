@@ -7,7 +7,7 @@ from __future__ import annotations
 import itertools
 import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -16,11 +16,13 @@ import engine
 import pytest
 import torch
 from comfy.model_patcher import ModelPatcher
-from deradiff.nodes.realign.evaluation import EXACT, REUSE, STOCHASTIC, Evaluation, Steps, Turns
+from deradiff.nodes.realign.evaluation import EXACT, REUSE, STOCHASTIC, Evaluation, Refresh, Steps, Turns
 from deradiff.nodes.realign.reuse import Differences
 from deradiff.nodes.realign.weights import weight
 from deradiff.nodes.runtime.patch import realign
 from engine import Pair, Task, Zoo
+from hypothesis import given
+from hypothesis import strategies as st
 
 pytestmark = pytest.mark.usefixtures("as_in_comfyui")
 
@@ -74,7 +76,32 @@ def test_steps_are_found_in_the_sigmas_a_sampler_asks_for() -> None:
     steps = Steps([8.0, 4.0, 2.0, 0.0])
     asked = [8.0, 5.7, 4.00001, 4.0, 2.8, 2.1, 2.0]
     assert [steps.new(sigma) for sigma in asked] == [True, False, True, False, False, False, True]
-    assert [Steps([8.0, 4.0, 2.0, 0.0]).new(8.0), steps.near_the_end] == [True, False]
+    assert (steps.at, steps.left, steps.ahead) == (2, 0, 1 / 3)
+
+
+def _due(tolerance: float, changes: Sequence[float | None]) -> list[bool]:
+    """At which steps Refresh wants every model, if the changes are these whatever it decides."""
+    sigmas = [float(len(changes) - at) for at in range(len(changes))]
+    steps, refresh = Steps(sigmas), Refresh(tolerance)
+    return [refresh.due(change, steps) for sigma, change in zip(sigmas, changes, strict=True) if steps.new(sigma)]
+
+
+def test_turns_begin_when_what_is_ahead_is_within_the_tolerance() -> None:
+    changes = [None, None, *[0.2] * 8]
+    assert _due(0.3, changes) == [True, True, *[False] * 6, True, False]
+    assert _due(0.1, changes) == [*[True] * 5, False, *[True] * 3, False], (
+        "0.2 of half of the run; half as many before the end"
+    )
+    assert all(_due(0.0, changes))
+    assert _due(0.3, [*changes[:5], 2.0, *changes[6:]])[5], "what changes suddenly is evaluated again"
+
+
+@given(st.lists(st.floats(0.0, 4.0), min_size=1, max_size=30), st.floats(0.0, 2.0), st.floats(0.0, 2.0))
+def test_a_lower_tolerance_evaluates_every_model_wherever_a_higher_one_does(
+    changes: list[float], one: float, other: float
+) -> None:
+    low, high = (_due(tolerance, [None, *changes]) for tolerance in sorted((one, other)))
+    assert all(careful >= careless for careful, careless in zip(low, high, strict=True))
 
 
 @pytest.mark.parametrize(("kind", "tolerance"), [("fast", 0.5), (REUSE, -0.1), (REUSE, float("nan"))])

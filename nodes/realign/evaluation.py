@@ -11,15 +11,15 @@ from dataclasses import dataclass
 
 EXACT, REUSE, STOCHASTIC = "exact", "reuse", "stochastic"
 KINDS = (EXACT, REUSE, STOCHASTIC)
-TOLERANCE = 0.4
+TOLERANCE = 0.3
 
 
 @dataclass(frozen=True)
 class Evaluation:
     """exact: every model that has a weight. reuse: one model a step, its difference to the others reused. stochastic: one model a step.
 
-    tolerance: reuse evaluates every model again after a step at which the difference turned out to have changed by more than
-    this, relative to itself; 0 is exact. Raises ValueError for an unknown kind or a tolerance that is no number of at least 0.
+    tolerance: how far off the difference may be that reuse reuses, see Refresh; 0 is exact. Raises ValueError for an unknown
+    kind or a tolerance that is no number of at least 0.
     """
 
     kind: str = EXACT
@@ -64,15 +64,43 @@ class Steps:
     def __init__(self, sigmas: Sequence[float]) -> None:
         """sigmas: those of the run, falling, the last perhaps 0."""
         self._sigmas = [sigma for sigma in sigmas if sigma > 0.0]
-        self._at = -1
+        self.at = -1  # the step that is being taken, from 0
 
     def new(self, sigma: float) -> bool:
         """Whether this evaluation begins another step."""
-        at = sum(known >= sigma * (1.0 - self._SLACK) for known in self._sigmas)
-        before, self._at = self._at, at
+        at = sum(known >= sigma * (1.0 - self._SLACK) for known in self._sigmas) - 1
+        before, self.at = self.at, at
         return at != before
 
     @property
-    def near_the_end(self) -> bool:
-        """Whether this is the last step but one, whose prediction samplers of second order amplify."""
-        return self._at == len(self._sigmas) - 1
+    def left(self) -> int:
+        """How many steps follow this one."""
+        return len(self._sigmas) - 1 - self.at
+
+    @property
+    def ahead(self) -> float:
+        """What part of the run is still to be taken, this step included."""
+        return (self.left + 1) / max(len(self._sigmas), 1)
+
+
+class Refresh:
+    """When reuse evaluates every model: until the difference has settled, and before the end.
+
+    A difference that changes by c from step to step, relative to itself, may be reused as soon as c times the part of the run
+    that is still ahead is within the tolerance: what it is off by adds up over that part. So a lower tolerance takes turns later,
+    in less of the run, which costs more and errs less. Whoever waits long at the start is careful before the end as well,
+    for half as many steps; there samplers of second order amplify what is off.
+    """
+
+    def __init__(self, tolerance: float) -> None:
+        self._tolerance = tolerance
+        self._waited = 0  # steps before the first turn
+        self._turned = False
+
+    def due(self, change: float | None, steps: Steps) -> bool:
+        """Whether to evaluate every model at this step. change: c above, when it was measured last; None if it never was."""
+        settled = change is not None and change * steps.ahead <= self._tolerance
+        due = not settled or 1 <= steps.left <= (self._waited + 1) // 2
+        self._turned |= not due
+        self._waited += not self._turned
+        return due

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 import torch
 
 from ..realign import mixture
-from ..realign.evaluation import EXACT, REUSE, STOCHASTIC, Evaluation, Steps, Turns
+from ..realign.evaluation import EXACT, REUSE, STOCHASTIC, Evaluation, Refresh, Steps, Turns
 from ..realign.mixture import Share
 from ..realign.reuse import Differences
 from . import LOG
@@ -53,6 +53,7 @@ class OneInTurn:
         self._models = models
         self._guidance = guidance
         self._steps = Steps(sigmas)
+        self._refresh = Refresh(evaluation.tolerance)
         self._turns = Turns(models.count - 1, seed if evaluation.kind == STOCHASTIC else None)
         # Of the last call. Guidance that evaluates again at one latent passes the very same object.
         self._timestep: torch.Tensor | None = None
@@ -80,15 +81,14 @@ class OneInTurn:
         self._turn += 1
         self._differences = {key: kept for key, kept in self._differences.items() if kept[2] >= self._turn - 1}
         if self._steps.new(self._sigma):
-            everything = self._evaluation.kind == REUSE and (self._steps.near_the_end or self._changed())
+            everything = self._evaluation.kind == REUSE and self._refresh.due(self._change(), self._steps)
             self._choice = None if everything else self._turns.pick(weights)
 
-    def _changed(self) -> bool:
-        """Whether a difference or its change is unknown, or it changed by more than the tolerance when it was measured last."""
+    def _change(self) -> float | None:
+        """The largest change of a difference when it was measured last; None where one is unknown."""
         changes = [kept.change for kept, _, _ in self._differences.values()]
-        return not changes or any(
-            change is None or not change.item() <= self._evaluation.tolerance for change in changes
-        )
+        known = [change.item() for change in changes if change is not None]
+        return max(known) if known and len(known) == len(changes) else None
 
     def _drawn(self, call: Call) -> Predicted:
         assert self._choice is not None
