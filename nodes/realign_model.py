@@ -1,24 +1,17 @@
 """Nodes for lambda itself: the MODEL patch, and lambda from beta.
-May import torch, comfy_api, nodes/runtime and nodes/realign.
+May import comfy_api, nodes/realign and nodes/pair.
 """
 
 from __future__ import annotations
 
-import torch
+from typing import Any
+
 from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
 
+from .pair import how_inputs, lambda_input, pair_inputs, realigned
 from .realign import strength
-from .realign.evaluation import TOLERANCE, Evaluation
-from .realign.schedule import LambdaSchedule
-from .realign.weights import weight
-from .runtime.patch import realign
-from .schema import CATEGORY, evaluation_input, lambda_input, mask_inputs, schedule_input, schema, tolerance_input
-
-REFERENCE_TOOLTIP = (
-    "The reference: the model before alignment. Guidance patches (RescaleCFG, PAG ...) belong on the realigned MODEL."
-)
-ALIGNED_TOOLTIP = "The aligned model: the same architecture, fine-tuned from the reference."
+from .schema import CATEGORY, schema
 
 
 class DeRaDiffRealign(io.ComfyNode):
@@ -35,16 +28,9 @@ class DeRaDiffRealign(io.ComfyNode):
             "an approximation of the model that would have been aligned at beta / lambda. For several rewards, connect the realigned MODEL to the "
             "reference input of another Realign. A LoRA loaded after this node reaches the reference only, unless the pair is a LoRA pair.",
             inputs=[
-                io.Model.Input(
-                    "reference",
-                    tooltip=REFERENCE_TOOLTIP + " Or a realigned MODEL, to add another aligned model to it.",
-                ),
-                io.Model.Input("aligned", tooltip=ALIGNED_TOOLTIP),
+                *pair_inputs(" Or a realigned MODEL, to add another aligned model to it."),
                 lambda_input(),
-                evaluation_input(),
-                schedule_input(),
-                *mask_inputs(),
-                tolerance_input(),
+                *how_inputs(),
             ],
             outputs=[
                 io.Model.Output(
@@ -56,19 +42,8 @@ class DeRaDiffRealign(io.ComfyNode):
         )
 
     @classmethod
-    def execute(
-        cls,
-        reference: ModelPatcher,
-        aligned: ModelPatcher,
-        evaluation: str,
-        schedule: LambdaSchedule | None = None,
-        mask: torch.Tensor | None = None,
-        mask_feather: int = 0,
-        reuse_tolerance: float = TOLERANCE,
-        **inputs: float,
-    ) -> io.NodeOutput:
-        asked = weight(inputs["lambda"], schedule, mask, mask_feather)
-        return io.NodeOutput(realign(reference, aligned, asked, Evaluation(evaluation, reuse_tolerance)))
+    def execute(cls, reference: ModelPatcher, aligned: ModelPatcher, **pair: Any) -> io.NodeOutput:
+        return io.NodeOutput(realigned(reference, aligned, **pair))
 
 
 class DeRaDiffLambdaFromBeta(io.ComfyNode):

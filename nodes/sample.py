@@ -1,32 +1,21 @@
 """The realigning KSamplers.
-May import torch, comfy, comfy_api, nodes/realign and nodes/runtime.
+May import comfy, comfy_api, nodes/pair and nodes/runtime.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import comfy.samplers
-import torch
 from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
 
-from .realign.evaluation import TOLERANCE, Evaluation
-from .realign.schedule import LambdaSchedule
-from .realign.weights import weight
-from .realign_model import ALIGNED_TOOLTIP, REFERENCE_TOOLTIP
+from .pair import how_inputs, lambda_input, pair_inputs, realigned
 from .runtime.measured import measured_sample
-from .runtime.patch import realign
 from .runtime.sampling import Settings
-from .schema import CATEGORY, evaluation_input, lambda_input, mask_inputs, schedule_input, schema, tolerance_input
+from .schema import CATEGORY, schema
 
 _CATEGORY = f"{CATEGORY}/sampling"
-
-
-def pair_inputs() -> list[io.Input]:
-    return [
-        io.Model.Input("reference", tooltip=REFERENCE_TOOLTIP),
-        io.Model.Input("aligned", tooltip=ALIGNED_TOOLTIP),
-        lambda_input(),
-    ]
 
 
 def seed_input(name: str) -> io.Int.Input:
@@ -104,6 +93,7 @@ class DeRaDiffKSampler(io.ComfyNode):
             "aligned at beta / lambda would have made.",
             inputs=[
                 *pair_inputs(),
+                lambda_input(),
                 seed_input("seed"),
                 *steps_to_latent(),
                 io.Float.Input(
@@ -114,10 +104,7 @@ class DeRaDiffKSampler(io.ComfyNode):
                     step=0.01,
                     tooltip="How much of the latent is denoised; below 1 it keeps its composition.",
                 ),
-                evaluation_input(),
-                schedule_input(),
-                *mask_inputs(),
-                tolerance_input(),
+                *how_inputs(),
             ],
             outputs=[latent_output(), kl_output()],
         )
@@ -136,21 +123,10 @@ class DeRaDiffKSampler(io.ComfyNode):
         negative: list,
         latent_image: dict,
         denoise: float,
-        evaluation: str,
-        schedule: LambdaSchedule | None = None,
-        mask: torch.Tensor | None = None,
-        mask_feather: int = 0,
-        reuse_tolerance: float = TOLERANCE,
-        **inputs: float,
+        **pair: Any,
     ) -> io.NodeOutput:
         settings = Settings(seed, steps, cfg, sampler_name, scheduler, denoise)
-        model = realign(
-            reference,
-            aligned,
-            weight(inputs["lambda"], schedule, mask, mask_feather),
-            Evaluation(evaluation, reuse_tolerance),
-        )
-        return sampled(model, settings, positive, negative, latent_image)
+        return sampled(realigned(reference, aligned, **pair), settings, positive, negative, latent_image)
 
 
 class DeRaDiffKSamplerAdvanced(io.ComfyNode):
@@ -165,6 +141,7 @@ class DeRaDiffKSamplerAdvanced(io.ComfyNode):
             description="KSampler (Advanced) for a reference and its aligned model: chooses the steps to run, and whether noise is added and left.",
             inputs=[
                 *pair_inputs(),
+                lambda_input(),
                 io.Combo.Input(
                     "add_noise",
                     options=["enable", "disable"],
@@ -183,10 +160,7 @@ class DeRaDiffKSamplerAdvanced(io.ComfyNode):
                     options=["disable", "enable"],
                     tooltip="enable: leave the noise of end_at_step in the latent, for another sampler to go on with.",
                 ),
-                evaluation_input(),
-                schedule_input(),
-                *mask_inputs(),
-                tolerance_input(),
+                *how_inputs(),
             ],
             outputs=[latent_output(), kl_output()],
         )
@@ -208,12 +182,7 @@ class DeRaDiffKSamplerAdvanced(io.ComfyNode):
         start_at_step: int,
         end_at_step: int,
         return_with_leftover_noise: str,
-        evaluation: str,
-        schedule: LambdaSchedule | None = None,
-        mask: torch.Tensor | None = None,
-        mask_feather: int = 0,
-        reuse_tolerance: float = TOLERANCE,
-        **inputs: float,
+        **pair: Any,
     ) -> io.NodeOutput:
         settings = Settings(
             noise_seed,
@@ -226,13 +195,7 @@ class DeRaDiffKSamplerAdvanced(io.ComfyNode):
             last_step=end_at_step,
             force_full_denoise=return_with_leftover_noise != "enable",
         )
-        model = realign(
-            reference,
-            aligned,
-            weight(inputs["lambda"], schedule, mask, mask_feather),
-            Evaluation(evaluation, reuse_tolerance),
-        )
-        return sampled(model, settings, positive, negative, latent_image)
+        return sampled(realigned(reference, aligned, **pair), settings, positive, negative, latent_image)
 
 
 NODES = [DeRaDiffKSampler, DeRaDiffKSamplerAdvanced]

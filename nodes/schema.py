@@ -1,5 +1,5 @@
 """Small helpers for V3 schemas that must come out right on every supported ComfyUI.
-May import comfy_api and nodes/realign.
+May import comfy_api.
 """
 
 from __future__ import annotations
@@ -9,8 +9,6 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from .realign.evaluation import EXACT, KINDS, TOLERANCE
-
 CATEGORY = "DeRaDiff"
 ScheduleType = io.Custom("LAMBDA_SCHEDULE")
 
@@ -19,73 +17,3 @@ def schema(**fields: Any) -> io.Schema:
     """io.Schema without the fields that this ComfyUI does not have yet (an unknown one would lose the whole pack)."""
     known = {field.name for field in dataclasses.fields(io.Schema)}
     return io.Schema(**{name: value for name, value in fields.items() if name in known})
-
-
-def lambda_input() -> io.Float.Input:
-    """The lambda widget of every realigning node."""
-    return io.Float.Input(
-        "lambda",
-        default=0.5,
-        min=0.0,
-        max=3.0,
-        step=0.01,
-        tooltip="How strongly the alignment acts: beta_trained / beta_target. 0 = the reference alone, 1 = the aligned model as it "
-        "was trained, 0.5 = as if it had been trained with twice the KL penalty. Above 1 it is less regularised than it was "
-        "trained: artefacts are common above 2. 0 and 1 cost one model per step, everything else two.",
-    )
-
-
-def schedule_input() -> io.Input:
-    """The optional schedule of every realigning node."""
-    return ScheduleType.Input(
-        "schedule",
-        optional=True,
-        tooltip="Lambda over the progress of sampling, from Lambda Schedule: lambda at a step is lambda times the schedule. "
-        "A step where that is 0 or 1 costs one model.",
-    )
-
-
-def mask_inputs() -> list[io.Input]:
-    """The optional lambda mask, and how softly it ends."""
-    return [
-        io.Mask.Input(
-            "mask",
-            optional=True,
-            tooltip="Lambda over the picture: lambda times the mask, resized to the latent. 0 (black) keeps the reference, 1 (white) takes "
-            "the whole lambda. It does not limit where the picture changes; for that, set a noise mask on the latent.",
-        ),
-        io.Int.Input(
-            "mask_feather",
-            default=0,
-            min=0,
-            max=256,
-            optional=True,
-            tooltip="How many latent pixels the mask's edge fades over on either side (a latent pixel is 8 pixels of most models' pictures).",
-        ),
-    ]
-
-
-def evaluation_input() -> io.Combo.Input:
-    """How the models are evaluated."""
-    return io.Combo.Input(
-        "evaluation",
-        options=list(KINDS),
-        default=EXACT,
-        tooltip="exact: both models at every step, the paper's closed form (one model where lambda is 0 or 1). "
-        "reuse: one model at each step, in turn, and what they differ by is reused; about the cost of one model, with an error that is small at moderate cfg. "
-        "stochastic: one model at each step, drawn by the seed; the cost of one model, for samplers that add noise.",
-    )
-
-
-def tolerance_input() -> io.Float.Input:
-    """How far off the difference may be that reuse reuses."""
-    return io.Float.Input(
-        "reuse_tolerance",
-        default=TOLERANCE,
-        min=0.0,
-        max=10.0,
-        step=0.01,
-        optional=True,
-        tooltip="For reuse alone: the models take turns once the change of their difference from step to step, relative to itself, times the part "
-        "of the run that is still ahead is at most this; until then both are evaluated. 0 is exact; smaller costs more and is closer to exact.",
-    )

@@ -1,5 +1,5 @@
 """One prompt at many lambdas, and the grid that shows it.
-May import comfy, comfy_api, torch, nodes/realign and nodes/runtime.
+May import comfy, comfy_api, torch, nodes/pair, nodes/realign and nodes/runtime.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
 
 from .grid import grid
+from .pair import evaluation_input, pair_inputs, schedule_input, tolerance_input
 from .realign.evaluation import TOLERANCE, Evaluation
 from .realign.lambdas import MOST, parse_lambdas
 from .realign.schedule import LambdaSchedule
@@ -17,8 +18,8 @@ from .realign.weights import Weight
 from .realign.wires import Scores, Sweep
 from .runtime.sampling import Settings
 from .runtime.sweep import Pair, sweep
-from .sample import latent_output, pair_inputs, seed_input, steps_to_latent
-from .schema import CATEGORY, evaluation_input, schedule_input, schema, tolerance_input
+from .sample import latent_output, seed_input, steps_to_latent
+from .schema import CATEGORY, schema
 
 _CATEGORY = f"{CATEGORY}/sweep"
 
@@ -31,7 +32,6 @@ class DeRaDiffLambdaSweep(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        reference, aligned, _ = pair_inputs()
         return schema(
             node_id="DeRaDiffLambdaSweep",
             display_name="Lambda Sweep (DeRaDiff)",
@@ -40,8 +40,7 @@ class DeRaDiffLambdaSweep(io.ComfyNode):
             description="Sample the same noise at every lambda of a list, to choose one by eye (Sweep Grid, Sweep Viewer) or by a score "
             "(Pick Lambda). A latent batch counts as repeated samples. Each lambda gives exactly what KSampler (DeRaDiff) gives.",
             inputs=[
-                reference,
-                aligned,
+                *pair_inputs(),
                 io.String.Input(
                     "lambdas",
                     default="0, 0.25, 0.5, 0.75, 1",
