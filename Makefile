@@ -21,8 +21,8 @@ env: ## print PYTHON=... and COMFYUI_PATH=...
 train: ## train the demo's models again (hours; resumable; into demo/weights/)
 	@$(ENVIRONMENT) cd demo/training; for part in autoencoder reference aligned; do "$$PYTHON" train_$$part.py --work "$${WORK:-work}"; done
 
-bench: ## measure what realigning costs
-	@$(ENVIRONMENT) PYTHONPATH=tests:demo; export PYTHONPATH; for part in error cost sweep; do "$$PYTHON" benchmarks/$$part.py; done
+bench: ## measure what realigning costs (an hour; on one thread, so that other programs disturb it least)
+	@$(ENVIRONMENT) PYTHONPATH=tests:demo; OMP_NUM_THREADS="$${OMP_NUM_THREADS:-1}"; export PYTHONPATH OMP_NUM_THREADS; for part in error cost sweep; do "$$PYTHON" benchmarks/$$part.py; done
 
 fidelity: ## train at many betas and compare with lambda (an hour and a half; resumable; into benchmarks/)
 	@$(ENVIRONMENT) OMP_NUM_THREADS=1 PYTHONPATH=tests:demo/training "$$PYTHON" benchmarks/fidelity/run.py --work "$${WORK:-benchmarks/fidelity/work}"

@@ -81,7 +81,7 @@ def _with_lora(reference: ModelPatcher, separate: ModelPatcher, lora: dict[str, 
 SIZES = {
     "demo": Size("demo pair, 16.2 M parameters, 64 px", demo_pair, (20, 50), 7),
     "small": Size("13.6 M parameters, 128 px", partial(stand_ins, standins.SMALLEST, 16), (20, 50), 5),
-    "full": Size("SD1.5's own 860 M parameters, 256 px", partial(stand_ins, FULL, 32), (4,), 3),
+    "full": Size("SD1.5's own 860 M parameters, 256 px", partial(stand_ins, FULL, 32), (3,), 3),
 }
 
 
@@ -132,7 +132,7 @@ def main() -> None:
     lines = [
         "# What realigning costs",
         "",
-        f"Measured by `make bench` on {platform.machine()}, {torch.get_num_threads()} threads, no GPU, torch {torch.__version__}. "
+        f"Measured by `make bench` on {platform.machine()}, {torch.get_num_threads()} thread(s), no GPU, torch {torch.__version__}. "
         "Every ratio is formed inside one round of runs that follow each other, then the median over the rounds is taken "
         "(smallest to largest in brackets). Lambda 0.5, euler. Evaluations: rows through the networks / those of one "
         "model. Weight bytes: what is held during a run, with core's backups and caches / the reference alone. The error of "
