@@ -1,21 +1,12 @@
 // The curve editor's and the read-outs' looks, in the colours of ComfyUI's theme.
 // Pure: texts.
 
-import { THEME } from "./style.js";
+import { THEME, widgetStyle } from "./style.js";
 
 export const ID = "deradiff-curve-style";
 
 export const CSS = `
-div:has(> .deradiff-curve) { display: flex; flex-direction: column; min-width: 0; }
-.deradiff-curve {
-  ${THEME}
-  box-sizing: border-box; width: 100%; flex: 1 1 auto; min-height: var(--deradiff-height); contain: inline-size;
-  display: flex; flex-direction: column; gap: 4px; padding: 2px; position: relative;
-  font: 12px/1.35 Inter, system-ui, sans-serif; color: var(--input-text, #ddd); text-align: left; user-select: none;
-}
-.deradiff-curve * { box-sizing: border-box; }
-.deradiff-curve [hidden] { display: none !important; }
-.deradiff-curve :focus-visible { outline: 2px solid var(--accent); outline-offset: 1px; }
+${widgetStyle("deradiff-curve", 4)}
 .deradiff-curve .row { display: flex; align-items: center; gap: 8px; min-width: 0; flex: none; }
 .deradiff-curve select {
   font: inherit; color: inherit; height: 24px; padding: 0 6px; border: 1px solid var(--line); border-radius: 5px;

@@ -1,22 +1,12 @@
 // The sweep viewer's looks, in the colours of ComfyUI's theme.
 // Pure: a text.
 
-import { THEME } from "./style.js";
+import { widgetStyle } from "./style.js";
 
 export const ID = "deradiff-sweep-style";
 
-// The element's box is ComfyUI's own; as a column it lets the viewer fill what height there is, in both front ends.
 export const CSS = `
-div:has(> .deradiff-sweep) { display: flex; flex-direction: column; min-width: 0; }
-.deradiff-sweep {
-  ${THEME}
-  box-sizing: border-box; width: 100%; flex: 1 1 auto; min-height: var(--deradiff-height); contain: inline-size;
-  display: flex; flex-direction: column; gap: 6px; padding: 2px;
-  font: 12px/1.35 Inter, system-ui, sans-serif; color: var(--input-text, #ddd); text-align: left; user-select: none;
-}
-.deradiff-sweep *, .deradiff-sweep *::before { box-sizing: border-box; }
-.deradiff-sweep [hidden] { display: none !important; }
-.deradiff-sweep :focus-visible { outline: 2px solid var(--accent); outline-offset: 1px; }
+${widgetStyle("deradiff-sweep", 6)}
 .deradiff-sweep .stage {
   position: relative; flex: 1 1 0; min-height: 160px; overflow: hidden; border-radius: 6px;
   background: var(--field); cursor: pointer; touch-action: none;
