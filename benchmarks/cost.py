@@ -51,10 +51,13 @@ class Size:
     rounds: int
 
 
-def stand_ins(network: dict[str, object], latent: int) -> tuple[Trio, Callable[[int], Task]]:
-    """Untrained SD1.5-class models: their speed and their size are real, their pictures are not."""
+def stand_ins(network: dict[str, object], latent: int, rank: int) -> tuple[Trio, Callable[[int], Task]]:
+    """Untrained SD1.5-class models: their speed and their size are real, their pictures are not.
+
+    rank: of the LoRA. Rank 8 is 1 % of SD1.5's weights; a smaller model has less to be a share of.
+    """
     weights = standins.unet("sd15", 0, sizes=network)
-    lora = standins.lora(weights, 2, rank=8)
+    lora = standins.lora(weights, 2, rank=rank)
     aligned = standins.unet("sd15", 1, weights, sizes=network)
     reference = comfy.sd.load_diffusion_model_state_dict(weights)
     del weights
@@ -80,8 +83,8 @@ def _with_lora(reference: ModelPatcher, separate: ModelPatcher, lora: dict[str, 
 
 SIZES = {
     "demo": Size("demo pair, 16.2 M parameters, 64 px", demo_pair, (20, 50), 7),
-    "small": Size("13.6 M parameters, 128 px", partial(stand_ins, standins.SMALLEST, 16), (20, 50), 5),
-    "full": Size("SD1.5's own 860 M parameters, 256 px", partial(stand_ins, FULL, 32), (3,), 3),
+    "small": Size("13.6 M parameters, 128 px", partial(stand_ins, standins.SMALLEST, 16, 4), (20, 50), 5),
+    "full": Size("SD1.5's own 860 M parameters, 256 px", partial(stand_ins, FULL, 32, 8), (3,), 3),
 }
 
 
