@@ -21,6 +21,18 @@ export function meaning(lambda, words) {
 }
 
 /**
+ * @param {string} text of meaning()
+ * @param {boolean} schedule whether one is connected
+ * @param {boolean} mask whether one is connected
+ * @param {Words} words
+ * @returns {string} "0.50: twice as regularised as trained (× schedule)"
+ */
+export function withFactors(text, schedule, mask, words) {
+  const factors = [schedule && words.schedule, mask && words.mask].filter(Boolean);
+  return factors.length ? `${text} (× ${factors.join(" × ")})` : text;
+}
+
+/**
  * @param {number | null} trained beta
  * @param {number | null} target beta
  * @param {Words} words

@@ -4,8 +4,8 @@
 import { app } from "../../scripts/app.js";
 import { CSS, ID } from "./curve_style.js";
 import { make } from "./dom.js";
-import { numberOf } from "./graph_values.js";
-import { betaLine, meaning } from "./lambda_meaning.js";
+import { isLinked, numberOf } from "./graph_values.js";
+import { betaLine, meaning, withFactors } from "./lambda_meaning.js";
 import { MARGIN, decorate, sized, whileInGraph } from "./node_widgets.js";
 import { installStyle } from "./style.js";
 import { REALIGNING } from "./sweep_targets.js";
@@ -17,7 +17,8 @@ const HEIGHT = 18; // pixels
 
 /** @typedef {import("./words.js").Words} Words */
 
-const ofLambda = (/** @type {any} */ node, /** @type {Words} */ words) => meaning(numberOf(node, "lambda"), words);
+const ofLambda = (/** @type {any} */ node, /** @type {Words} */ words) =>
+  withFactors(meaning(numberOf(node, "lambda"), words), isLinked(node, "schedule"), isLinked(node, "mask"), words);
 const ofBetas = (/** @type {any} */ node, /** @type {Words} */ words) =>
   betaLine(numberOf(node, "trained_beta"), numberOf(node, "target_beta"), words);
 

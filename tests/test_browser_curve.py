@@ -228,7 +228,7 @@ def test_undo_takes_back_one_edit_at_a_time(curve: CurvePage) -> None:
     curve.undo()
     assert curve.text() == json.dumps(START)
     expect(curve.points).to_have_count(3)
-    expect(curve.line(SAMPLER)).to_have_text("0.50: twice as regularised as trained")
+    expect(curve.line(SAMPLER)).to_have_text("0.50: twice as regularised as trained (\u00d7 schedule)")
 
 
 def test_saved_loaded_copied_and_pasted(curve: CurvePage) -> None:
@@ -260,7 +260,7 @@ def test_another_tab_and_back(curve: CurvePage) -> None:
     browser.frame(curve.page, SCHEDULE)
     curve.click(0.75, 1.5)
     expect(curve.points).to_have_count(5)
-    expect(curve.line(SAMPLER)).to_have_text("0.50: twice as regularised as trained")
+    expect(curve.line(SAMPLER)).to_have_text("0.50: twice as regularised as trained (\u00d7 schedule)")
 
 
 def test_inside_a_subgraph(curve: CurvePage) -> None:

@@ -30,13 +30,19 @@ MEANINGS = {
     1: "aligned as trained",
     1.4: "1.40: beyond training, expect artefacts",
 }
+SCHEDULED = " (\u00d7 schedule)"  # the page's sampler has one
 
 
 def test_the_meaning_of_lambda_is_said_while_it_changes(curve: CurvePage) -> None:
     line = curve.line(SAMPLER)
     for weight, meaning in MEANINGS.items():
         curve.set(SAMPLER, "lambda", weight)
-        expect(line).to_have_text(meaning)
+        expect(line).to_have_text(meaning + SCHEDULED)
+    curve.link("SolidMask", SAMPLER, "mask")
+    expect(line).to_have_text(MEANINGS[1.4] + SCHEDULED[:-1] + " \u00d7 mask)")
+    curve.remove(SECOND)
+    curve.remove(SCHEDULE)
+    expect(line).to_have_text(MEANINGS[1.4])
     curve.link("PrimitiveFloat", SAMPLER, "lambda")
     curve.set(SECOND, "value", 0.2)
     expect(line).to_have_text("0.20: 5 times as regularised as trained")
@@ -70,9 +76,9 @@ def test_the_meaning_follows_a_drag_or_a_key_of_the_widget(curve: CurvePage) -> 
         curve.page.mouse.move(x, y)
         curve.page.mouse.down()
         curve.page.mouse.move(x + 30, y, steps=6)
-    expect(line).not_to_have_text(MEANINGS[0.5])
+    expect(line).not_to_have_text(MEANINGS[0.5] + SCHEDULED)
     weight = curve.value(SAMPLER, "lambda")
-    assert line.text_content() == curve.module("lambda_meaning", SAID, weight)
+    assert line.text_content() == curve.module("lambda_meaning", SAID, weight) + SCHEDULED
     curve.page.mouse.up()
 
 
