@@ -44,6 +44,11 @@ class Turns:
         drawn = random.Random(seed)
         self._owed = [0.0 if seed is None else drawn.random() - 0.5 for _ in range(aligned)]
 
+    @property
+    def even(self) -> bool:
+        """Whether every model has had about the turns that it was owed: a cycle of turns is complete."""
+        return all(abs(owed) <= 0.25 for owed in self._owed)
+
     def pick(self, weights: Sequence[float]) -> int:
         """weights: of the reference and the aligned models, in 0..1 and of sum 1. Returns whose turn it is, 0 for the reference."""
         left = 1.0
@@ -88,8 +93,9 @@ class Refresh:
 
     A difference that changes by c from step to step, relative to itself, may be reused as soon as c times the part of the run
     that is still ahead is within the tolerance: what it is off by adds up over that part. So a lower tolerance takes turns later,
-    in less of the run, which costs more and errs less. Whoever waits long at the start is careful before the end as well,
-    for half as many steps; there samplers of second order amplify what is off.
+    in less of the run, which costs more and errs less. A cycle of turns is completed first, as its errors cancel as a whole.
+    Whoever waits long at the start is careful before the end as well, for half as many steps; there samplers of second order
+    amplify what is off.
     """
 
     def __init__(self, tolerance: float) -> None:
@@ -97,10 +103,11 @@ class Refresh:
         self._waited = 0  # steps before the first turn
         self._turned = False
 
-    def due(self, change: float | None, steps: Steps) -> bool:
+    def due(self, change: float | None, steps: Steps, turns: Turns) -> bool:
         """Whether to evaluate every model at this step. change: c above, when it was measured last; None if it never was."""
         settled = change is not None and change * steps.ahead <= self._tolerance
-        due = not settled or 1 <= steps.left <= (self._waited + 1) // 2
+        before_the_end = 1 <= steps.left <= (self._waited + 1) // 2
+        due = change is None or before_the_end or (not settled and turns.even)
         self._turned |= not due
         self._waited += not self._turned
         return due

@@ -81,7 +81,7 @@ class OneInTurn:
         self._turn += 1
         self._differences = {key: kept for key, kept in self._differences.items() if kept[2] >= self._turn - 1}
         if self._steps.new(self._sigma):
-            everything = self._evaluation.kind == REUSE and self._refresh.due(self._change(), self._steps)
+            everything = self._evaluation.kind == REUSE and self._refresh.due(self._change(), self._steps, self._turns)
             self._choice = None if everything else self._turns.pick(weights)
 
     def _change(self) -> float | None:
