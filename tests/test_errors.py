@@ -199,7 +199,9 @@ def test_models_that_are_no_pair(
 
 @pytest.mark.parametrize("node", NODES)
 def test_a_realigned_model_on_the_aligned_socket(node: type, models: Models, capfd: pytest.CaptureFixture[str]) -> None:
-    realigned = realign_model.DeRaDiffRealign.execute(models.sd15, models.other, "exact", **{"lambda": 0.5})[0]
+    realigned = realign_model.DeRaDiffRealign.execute(models.sd15, models.other, evaluation="exact", **{"lambda": 0.5})[
+        0
+    ]
     before = models.evaluations
     said = _refusal(lambda: _run(node, models.sd15, realigned), capfd)
     assert said == (

@@ -163,7 +163,9 @@ def test_complementary_masks_need_no_reference(request: pytest.FixtureRequest, z
     pair, other, mask = request.getfixturevalue(name), zoo.load("sd15", 2), _random(1, 40, 40)
     model = pair.reference
     for aligned, part in ((pair.aligned, mask), (other, 1 - mask)):
-        model = DeRaDiffRealign.execute(model, aligned, "exact", mask=part, mask_feather=1, **{"lambda": 1.0})[0]
+        model = DeRaDiffRealign.execute(
+            model, aligned, evaluation="exact", mask=part, mask_feather=1, **{"lambda": 1.0}
+        )[0]
     with (
         shaped.counted(pair.reference.model.diffusion_model) as first,
         shaped.counted(other.model.diffusion_model) as last,
