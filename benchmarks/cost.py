@@ -10,6 +10,7 @@ import conftest  # noqa: F401  starts ComfyUI and imports the pack
 import argparse
 import gc
 import platform
+import random
 import statistics
 import sys
 import tempfile
@@ -84,15 +85,15 @@ def _with_lora(reference: ModelPatcher, separate: ModelPatcher, lora: dict[str, 
 SIZES = {
     "demo": Size("demo pair, 16.2 M parameters, 64 px", demo_pair, (20, 50), 7),
     "small": Size("13.6 M parameters, 128 px", partial(stand_ins, standins.SMALLEST, 16, 4), (20, 50), 5),
-    "full": Size("SD1.5's own 860 M parameters, 256 px", partial(stand_ins, FULL, 32, 8), (3,), 3),
+    "full": Size("SD1.5's own 860 M parameters, 256 px", partial(stand_ins, FULL, 32, 8), (3,), 5),
 }
 
 
 def timed(found: Sequence[Subject], rounds: int) -> dict[str, list[float]]:
-    """Seconds of each subject in each round; the first round warms up."""
+    """Seconds of each subject in each round; the first round warms up. Each round has an order of its own, as neighbours matter."""
     seconds: dict[str, list[float]] = {subject.name: [] for subject in found}
     for turn in range(rounds + 1):
-        for subject in found:
+        for subject in random.Random(turn).sample(found, len(found)):
             begin = time.perf_counter()
             subject.sample()
             if turn:
@@ -136,7 +137,7 @@ def main() -> None:
         "# What realigning costs",
         "",
         f"Measured by `make bench` on {platform.machine()}, {torch.get_num_threads()} thread(s), no GPU, torch {torch.__version__}. "
-        "Every ratio is formed inside one round of runs that follow each other, then the median over the rounds is taken "
+        "Every ratio is formed inside one round of runs that follow each other, in an order drawn for each round, then the median over the rounds is taken "
         "(smallest to largest in brackets). Lambda 0.5, euler. Evaluations: rows through the networks / those of one "
         "model. Weight bytes: what is held during a run, with core's backups and caches / the reference alone. The error of "
         "reuse and stochastic is in [errors.md](errors.md).",
