@@ -83,7 +83,7 @@ def _with_lora(reference: ModelPatcher, separate: ModelPatcher, lora: dict[str, 
 
 
 SIZES = {
-    "demo": Size("demo pair, 16.2 M parameters, 64 px", demo_pair, (20, 50), 7),
+    "demo": Size("demo pair, 16.2 M parameters, 64 px", demo_pair, (20, 50), 21),
     "small": Size("13.6 M parameters, 128 px", partial(stand_ins, standins.SMALLEST, 16, 4), (20, 50), 5),
     "full": Size("SD1.5's own 860 M parameters, 256 px", partial(stand_ins, FULL, 32, 8), (3,), 5),
 }
