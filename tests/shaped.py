@@ -15,6 +15,7 @@ import pytest
 import torch
 from comfy.model_patcher import ModelPatcher
 from deradiff.nodes.realign.schedule import LambdaSchedule
+from deradiff.nodes.realign_model import DeRaDiffRealign
 from deradiff.nodes.runtime import sampling
 from deradiff.nodes.sample import DeRaDiffKSampler
 from deradiff.nodes.schedule import DeRaDiffLambdaSchedule
@@ -29,6 +30,11 @@ def schedule(
 ) -> LambdaSchedule:
     """The LAMBDA_SCHEDULE of the pack's node."""
     return DeRaDiffLambdaSchedule.execute(json.dumps([list(point) for point in points]), how, start, end)[0]
+
+
+def realigned(reference: ModelPatcher, aligned: ModelPatcher, weight: float, **shape: object) -> ModelPatcher:
+    """The MODEL of the pack's Realign Model node; shape: its schedule, mask and mask_feather."""
+    return DeRaDiffRealign.execute(reference, aligned, evaluation="exact", **{"lambda": weight}, **shape)[0]
 
 
 def by_us(pair: Pair, weight: float, task: Task | None = None, **shape: object) -> torch.Tensor:

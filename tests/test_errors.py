@@ -12,6 +12,7 @@ from pathlib import Path
 import comfy.samplers
 import folder_paths
 import pytest
+import shaped
 import standins
 import torch
 import wrong_files
@@ -199,9 +200,7 @@ def test_models_that_are_no_pair(
 
 @pytest.mark.parametrize("node", NODES)
 def test_a_realigned_model_on_the_aligned_socket(node: type, models: Models, capfd: pytest.CaptureFixture[str]) -> None:
-    realigned = realign_model.DeRaDiffRealign.execute(models.sd15, models.other, evaluation="exact", **{"lambda": 0.5})[
-        0
-    ]
+    realigned = shaped.realigned(models.sd15, models.other, 0.5)
     before = models.evaluations
     said = _refusal(lambda: _run(node, models.sd15, realigned), capfd)
     assert said == (

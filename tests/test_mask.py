@@ -12,7 +12,6 @@ import shaped
 import torch
 from deradiff.nodes.realign.divergence import kl
 from deradiff.nodes.realign.weights import weight
-from deradiff.nodes.realign_model import DeRaDiffRealign
 from deradiff.nodes.runtime.patch import realign
 from engine import ROUNDING, Pair, Task, Zoo
 from shaped import mixed, passes, schedule
@@ -163,9 +162,7 @@ def test_complementary_masks_need_no_reference(request: pytest.FixtureRequest, z
     pair, other, mask = request.getfixturevalue(name), zoo.load("sd15", 2), _random(1, 40, 40)
     model = pair.reference
     for aligned, part in ((pair.aligned, mask), (other, 1 - mask)):
-        model = DeRaDiffRealign.execute(
-            model, aligned, evaluation="exact", mask=part, mask_feather=1, **{"lambda": 1.0}
-        )[0]
+        model = shaped.realigned(model, aligned, 1.0, mask=part, mask_feather=1)
     with (
         shaped.counted(pair.reference.model.diffusion_model) as first,
         shaped.counted(other.model.diffusion_model) as last,

@@ -19,7 +19,6 @@ from comfy.model_patcher import ModelPatcher
 from comfy_extras import nodes_custom_sampler as custom
 from deradiff.nodes.realign.divergence import kl
 from deradiff.nodes.realign.schedule import LambdaSchedule
-from deradiff.nodes.realign_model import DeRaDiffRealign
 from deradiff.nodes.runtime.patch import realign
 from deradiff.nodes.sweep import DeRaDiffLambdaSweep
 from engine import ROUNDING, Pair, Task, Zoo
@@ -79,9 +78,7 @@ def test_is_two_stage_sampling(
     task = replace(pair.task, steps=4, sampler_name=sampler)
     model = realign(pair.reference, pair.aligned, 0.5)
     stages = [pair.reference, model] if last == "realigned" else [model, pair.reference]
-    scheduled = DeRaDiffRealign.execute(
-        pair.reference, pair.aligned, evaluation="exact", schedule=part, **{"lambda": 0.5}
-    )[0]
+    scheduled = shaped.realigned(pair.reference, pair.aligned, 0.5, schedule=part)
     theirs = ours = task.latent
     for stage, half in zip(stages, HALVES, strict=True):
         theirs = engine.advanced_by_core(stage, replace(task, latent=theirs), **half)
@@ -213,7 +210,7 @@ def test_two_rewards_follow_their_own_schedules(zoo: Zoo, sd15: Pair) -> None:
     parts, other, task = (schedule(UP), schedule(FREE)), zoo.load("sd15", 2), replace(sd15.task, steps=4)
     model = sd15.reference
     for aligned, value, part in zip((sd15.aligned, other), (0.4, 0.7), parts, strict=True):
-        model = DeRaDiffRealign.execute(model, aligned, evaluation="exact", schedule=part, **{"lambda": value})[0]
+        model = shaped.realigned(model, aligned, value, schedule=part)
     weights = [mixed(0.4 * parts[0].curve.at(percent), 0.7 * parts[1].curve.at(percent)) for percent in _percents(4)]
     expected = shaped.by_hand([sd15.reference, sd15.aligned, other], weights, task)
     assert engine.difference(engine.by_core(model, task), expected) < ROUNDING
@@ -222,10 +219,8 @@ def test_two_rewards_follow_their_own_schedules(zoo: Zoo, sd15: Pair) -> None:
 def test_models_that_relieve_each_other_need_no_reference(zoo: Zoo, sd15: Pair) -> None:
     """One aligned model up to the middle, another from there: one model a step, and nobody is beyond lambda 1."""
     other, task = zoo.load("sd15", 2), replace(sd15.task, steps=4)
-    model = DeRaDiffRealign.execute(
-        sd15.reference, sd15.aligned, evaluation="exact", schedule=EARLY, **{"lambda": 1.0}
-    )[0]
-    model = DeRaDiffRealign.execute(model, other, evaluation="exact", schedule=LATE, **{"lambda": 1.0})[0]
+    model = shaped.realigned(sd15.reference, sd15.aligned, 1.0, schedule=EARLY)
+    model = shaped.realigned(model, other, 1.0, schedule=LATE)
     with shaped.counted(other.model.diffusion_model) as last:
         assert passes(sd15, lambda: engine.by_core(model, task)) == (0, 2)
     assert len(last) == 2
@@ -248,9 +243,7 @@ def test_kl_where_one_model_rests(sd15: Pair) -> None:
 
 
 def test_sampler_custom_advanced(sd15: Pair) -> None:
-    model = DeRaDiffRealign.execute(
-        sd15.reference, sd15.aligned, evaluation="exact", schedule=schedule(FREE), **{"lambda": 0.8}
-    )[0]
+    model = shaped.realigned(sd15.reference, sd15.aligned, 0.8, schedule=schedule(FREE))
     sigmas = custom.BasicScheduler.execute(model, "normal", 3, 1.0)[0]
     guider = custom.CFGGuider.execute(model, sd15.task.positive, sd15.task.negative, sd15.task.cfg)[0]
     noise, sampler = custom.RandomNoise.execute(sd15.task.seed)[0], comfy.samplers.sampler_object("euler")
