@@ -22,7 +22,7 @@ import engine
 import torch
 from assemble import CHECKPOINT, LORA, assemble
 from comfy.model_patcher import ModelPatcher
-from deradiff.nodes.realign.evaluation import REUSE, STOCHASTIC, TOLERANCE, Evaluation
+from deradiff.nodes.method.evaluation import REUSE, STOCHASTIC, TOLERANCE, Evaluation
 from deradiff.nodes.runtime.patch import realign
 from engine import Task
 from subjects import counted

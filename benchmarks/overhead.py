@@ -14,7 +14,7 @@ import torch
 from comfy.model_base import BaseModel, ModelType
 from comfy.model_patcher import ModelPatcher
 from comfy.patcher_extension import WrappersMP
-from deradiff.nodes.realign.evaluation import REUSE, STOCHASTIC, Evaluation
+from deradiff.nodes.method.evaluation import REUSE, STOCHASTIC, Evaluation
 from deradiff.nodes.runtime.patch import realign
 
 STEPS, ROUNDS = 200, 9

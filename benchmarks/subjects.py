@@ -14,10 +14,10 @@ import engine
 import torch
 from comfy.model_patcher import ModelPatcher
 from comfy.patcher_extension import WrappersMP
-from deradiff.nodes.realign.curve import Curve
-from deradiff.nodes.realign.evaluation import REUSE, STOCHASTIC, Evaluation
-from deradiff.nodes.realign.schedule import LambdaSchedule
-from deradiff.nodes.realign.weights import Weight
+from deradiff.nodes.method.curve import Curve
+from deradiff.nodes.method.evaluation import REUSE, STOCHASTIC, Evaluation
+from deradiff.nodes.method.schedule import LambdaSchedule
+from deradiff.nodes.method.weights import Weight
 from deradiff.nodes.runtime.patch import realign
 from engine import Task
 

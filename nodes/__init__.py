@@ -1,6 +1,4 @@
-"""The pack's nodes, gathered for ComfyUI.
-May import the modules beside it; nothing imports this package by its absolute name, which is ComfyUI's own.
-"""
+"""The pack's nodes, gathered for ComfyUI."""
 
 from __future__ import annotations
 

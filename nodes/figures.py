@@ -1,6 +1,4 @@
-"""A matplotlib figure as an IMAGE.
-May import torch, numpy and, when a figure is drawn, matplotlib.
-"""
+"""A matplotlib figure as an IMAGE."""
 
 from __future__ import annotations
 

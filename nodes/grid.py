@@ -1,6 +1,4 @@
-"""A sweep's pictures in one labelled picture, drawn by matplotlib.
-May import torch, nodes/realign, figures.py and, when a grid is drawn, matplotlib.
-"""
+"""A sweep's pictures in one labelled picture, drawn by matplotlib."""
 
 from __future__ import annotations
 
@@ -9,8 +7,8 @@ import math
 import torch
 
 from .figures import to_image
-from .realign.strength import beta_from_lambda
-from .realign.wires import Entry, Scores, Sweep
+from .method.strength import beta_from_lambda
+from .wires import Entry, Scores, Sweep
 
 _DPI = 100
 

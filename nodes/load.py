@@ -1,6 +1,4 @@
-"""Nodes that load a reference and its aligned model.
-May import comfy_api, folder_paths and nodes/runtime.
-"""
+"""Nodes that load a reference and its aligned model."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""What every realigning node asks of a pair, and the MODEL that it makes of the answers.
-May import torch, comfy, comfy_api, nodes/realign and nodes/runtime.
-"""
+"""What every realigning node asks of a pair, and the MODEL that it makes of the answers."""
 
 from __future__ import annotations
 
@@ -8,9 +6,9 @@ import torch
 from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
 
-from .realign.evaluation import EXACT, KINDS, TOLERANCE, Evaluation
-from .realign.schedule import LambdaSchedule
-from .realign.weights import weight
+from .method.evaluation import EXACT, KINDS, TOLERANCE, Evaluation
+from .method.schedule import LambdaSchedule
+from .method.weights import weight
 from .runtime.patch import realign
 from .schema import ScheduleType
 

@@ -1,6 +1,4 @@
-"""The node that chooses a lambda.
-May import torch, comfy_api and the modules beside it.
-"""
+"""The node that chooses a lambda."""
 
 from __future__ import annotations
 
@@ -10,10 +8,10 @@ import torch
 from comfy_api.latest import io
 
 from .plots import plot
-from .realign.choice import RULES, Row, choose
-from .realign.wires import REALIGNED, Scores, Sweep
 from .schema import CATEGORY, schema
+from .scoring.choice import RULES, Row, choose
 from .tables import Report, csv_text, markdown
+from .wires import REALIGNED, Scores, Sweep
 
 
 def _rows(sweep: Sweep, scores: Scores) -> list[Row]:

@@ -1,6 +1,4 @@
-"""The plot of a choice: score against lambda, and score against KL (the frontier).
-May import torch, numpy, the sockets' tables and figures, nodes/realign and, when a plot is asked for, matplotlib.
-"""
+"""The plot of a choice: score against lambda, and score against KL (the frontier)."""
 
 from __future__ import annotations
 
@@ -13,7 +11,7 @@ import numpy as np
 import torch
 
 from .figures import to_image
-from .realign.choice import Row
+from .scoring.choice import Row
 from .tables import Report, number, verdict
 
 WIDTH, HEIGHT = 1200, 520

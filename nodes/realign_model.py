@@ -1,6 +1,4 @@
-"""Nodes for lambda itself: the MODEL patch, and lambda from beta.
-May import comfy_api, nodes/realign and nodes/pair.
-"""
+"""Nodes for lambda itself: the MODEL patch, and lambda from beta."""
 
 from __future__ import annotations
 
@@ -9,8 +7,8 @@ from typing import Any
 from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
 
+from .method import strength
 from .pair import how_inputs, lambda_input, pair_inputs, realigned
-from .realign import strength
 from .schema import CATEGORY, schema
 
 

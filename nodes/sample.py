@@ -1,6 +1,4 @@
-"""The realigning KSamplers.
-May import comfy, comfy_api, nodes/pair and nodes/runtime.
-"""
+"""The realigning KSamplers."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Lambda over time: the schedule with its curve editor.
-May import comfy_api and nodes/realign.
-"""
+"""Lambda over time: the schedule with its curve editor."""
 
 from __future__ import annotations
 
@@ -8,8 +6,8 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from .realign.curve import INTERPOLATIONS, Curve, parse_curve
-from .realign.schedule import LambdaSchedule
+from .method.curve import INTERPOLATIONS, Curve, parse_curve
+from .method.schedule import LambdaSchedule
 from .schema import CATEGORY, ScheduleType, schema
 
 FLAT = "[[0, 1], [1, 1]]"

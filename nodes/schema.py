@@ -1,6 +1,4 @@
-"""Small helpers for V3 schemas that must come out right on every supported ComfyUI.
-May import comfy_api.
-"""
+"""Small helpers for V3 schemas that must come out right on every supported ComfyUI."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Nodes that score pictures.
-May import torch, comfy_api, folder_paths and nodes/runtime.
-"""
+"""Nodes that score pictures."""
 
 from __future__ import annotations
 
@@ -15,10 +13,10 @@ import folder_paths
 import torch
 from comfy_api.latest import io
 
-from .realign.wires import REALIGNED, Scorer, Scores, Sweep
 from .runtime import scorer_files, scoring
 from .runtime.measures import CLOSENESS, MEASURES
 from .schema import CATEGORY, schema
+from .wires import REALIGNED, Scorer, Scores, Sweep
 
 _CATEGORY = f"{CATEGORY}/choose"
 FOLDER = "deradiff_scorers"

@@ -1,6 +1,4 @@
-"""One prompt at many lambdas, and the grid that shows it.
-May import comfy, comfy_api, torch, nodes/pair, nodes/realign and nodes/runtime.
-"""
+"""One prompt at many lambdas, and the grid that shows it."""
 
 from __future__ import annotations
 
@@ -9,17 +7,17 @@ from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
 
 from .grid import grid
+from .method.evaluation import TOLERANCE, Evaluation
+from .method.schedule import LambdaSchedule
+from .method.strength import checked_beta
+from .method.weights import Weight
 from .pair import evaluation_input, pair_inputs, schedule_input, tolerance_input
-from .realign.evaluation import TOLERANCE, Evaluation
-from .realign.lambdas import MOST, parse_lambdas
-from .realign.schedule import LambdaSchedule
-from .realign.strength import checked_beta
-from .realign.weights import Weight
-from .realign.wires import Scores, Sweep
+from .runs.lambda_lists import MOST, parse_lambdas
 from .runtime.sampling import Settings
 from .runtime.sweep import Pair, sweep
 from .sample import latent_output, seed_input, steps_to_latent
 from .schema import CATEGORY, schema
+from .wires import Scores, Sweep
 
 _CATEGORY = f"{CATEGORY}/sweep"
 

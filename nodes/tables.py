@@ -1,6 +1,4 @@
-"""A choice of lambda as a table: Markdown to read, CSV to compute with.
-May import the standard library and nodes/realign.
-"""
+"""A choice of lambda as a table: Markdown to read, CSV to compute with."""
 
 from __future__ import annotations
 
@@ -9,8 +7,8 @@ import io
 import math
 from dataclasses import dataclass
 
-from .realign.choice import Choice, Row
-from .realign.strength import beta_from_lambda
+from .method.strength import beta_from_lambda
+from .scoring.choice import Choice, Row
 
 KL_NOTE = "KL: nats from the reference for the conditional branch, without the last step to sigma 0, where the estimate diverges."
 

@@ -1,6 +1,4 @@
-"""A sweep in the node itself: the pictures as temporary files, and what the front end's viewer (js/) shows with them.
-May import comfy_api, torch and nodes/realign.
-"""
+"""A sweep in the node itself: the pictures as temporary files, and what the front end's viewer (js/) shows with them."""
 
 from __future__ import annotations
 
@@ -11,8 +9,8 @@ from typing import Any
 import torch
 from comfy_api.latest import io, ui
 
-from .realign.wires import Entry, Scores, Sweep
 from .schema import CATEGORY, schema
+from .wires import Entry, Scores, Sweep
 
 UI_KEY = "deradiff_sweep"
 

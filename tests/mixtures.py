@@ -13,7 +13,7 @@ from functools import cache
 
 import gaussians
 import torch
-from deradiff.nodes.realign.divergence import kl
+from deradiff.nodes.method.divergence import kl
 from deradiff.nodes.runtime.patch import realign
 from gaussians import Mixture, Reward
 

@@ -14,7 +14,7 @@ import engine
 import pytest
 import torch
 from comfy.model_patcher import ModelPatcher
-from deradiff.nodes.realign.schedule import LambdaSchedule
+from deradiff.nodes.method.schedule import LambdaSchedule
 from deradiff.nodes.realign_model import DeRaDiffRealign
 from deradiff.nodes.runtime import sampling
 from deradiff.nodes.sample import DeRaDiffKSampler

@@ -10,7 +10,7 @@ import re
 import browser
 import pytest
 from curve_page import HINT, SAMPLER, SCHEDULE, SECOND, SHOWN, START, CurvePage
-from deradiff.nodes.realign.curve import parse_curve
+from deradiff.nodes.method.curve import parse_curve
 from playwright.sync_api import expect
 
 

@@ -16,7 +16,7 @@ import torch
 from browser import comfyui
 from comfy.model_base import ModelType, model_sampling
 from curve_page import BETA, SAMPLER, SCHEDULE, SECOND, CurvePage
-from deradiff.nodes.realign.curve import parse_curve
+from deradiff.nodes.method.curve import parse_curve
 from deradiff.nodes.runtime.progress import Progress
 from playwright.sync_api import expect
 

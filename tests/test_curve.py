@@ -13,7 +13,7 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parent))
     import conftest  # noqa: F401
 
-from deradiff.nodes.realign.curve import HIGHEST, LINEAR, MONOTONE_CUBIC, parse_curve
+from deradiff.nodes.method.curve import HIGHEST, LINEAR, MONOTONE_CUBIC, parse_curve
 
 GOLDEN = Path(__file__).with_name("curves.json")
 CURVES = [

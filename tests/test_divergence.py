@@ -11,7 +11,7 @@ import comfy.k_diffusion.sampling as k_diffusion
 import gaussians
 import pytest
 import torch
-from deradiff.nodes.realign.divergence import Drift, kl, signal_to_noise
+from deradiff.nodes.method.divergence import Drift, kl, signal_to_noise
 from deradiff.nodes.runtime import patch
 from gaussians import Mixture
 

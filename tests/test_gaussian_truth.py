@@ -14,7 +14,7 @@ from typing import Any
 import gaussians
 import pytest
 import torch
-from deradiff.nodes.realign import mixture
+from deradiff.nodes.method import mixture
 from deradiff.nodes.runtime.patch import realign
 from gaussians import KINDS, Mixture, Reward
 from scipy.stats import chi2, norm

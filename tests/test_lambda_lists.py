@@ -8,9 +8,9 @@ import math
 
 import pytest
 import torch
-from deradiff.nodes.realign.lambdas import MOST, parse_lambdas
-from deradiff.nodes.realign.wires import REALIGNED, SOUP, Entry, Scores, Sweep
+from deradiff.nodes.runs.lambda_lists import MOST, parse_lambdas
 from deradiff.nodes.sweep import DeRaDiffSweepGrid
+from deradiff.nodes.wires import REALIGNED, SOUP, Entry, Scores, Sweep
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

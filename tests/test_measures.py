@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 import scorer_folders
 import torch
-from deradiff.nodes.realign.wires import REALIGNED, SOUP, Entry, Scorer, Scores, Sweep
 from deradiff.nodes.runtime import measures, scoring
 from deradiff.nodes.score import FOLDER, DeRaDiffLoadScorer, DeRaDiffScoreImages
+from deradiff.nodes.wires import REALIGNED, SOUP, Entry, Scorer, Scores, Sweep
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -11,7 +11,7 @@ from fractions import Fraction
 import pytest
 import torch
 from comfy.k_diffusion import sampling
-from deradiff.nodes.realign import mixture
+from deradiff.nodes.method import mixture
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import mixtures
 import pytest
 import torch
-from deradiff.nodes.realign import mixture
+from deradiff.nodes.method import mixture
 from mixtures import CASES, Case, Outcome
 
 pytestmark = pytest.mark.usefixtures("as_in_comfyui")

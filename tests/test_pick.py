@@ -13,10 +13,10 @@ import pytest
 import torch
 from deradiff.nodes import plots
 from deradiff.nodes.pick import DeRaDiffPickLambda
-from deradiff.nodes.realign import choice
-from deradiff.nodes.realign.choice import Row, choose
-from deradiff.nodes.realign.wires import REALIGNED, SOUP, Entry, Scores, Sweep
+from deradiff.nodes.scoring import choice
+from deradiff.nodes.scoring.choice import Row, choose
 from deradiff.nodes.tables import Report, csv_text, markdown, number
+from deradiff.nodes.wires import REALIGNED, SOUP, Entry, Scores, Sweep
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -10,8 +10,8 @@ import engine
 import pytest
 import shaped
 import torch
-from deradiff.nodes.realign import mixture
-from deradiff.nodes.realign.region import feathered, flat
+from deradiff.nodes.method import mixture
+from deradiff.nodes.method.region import feathered, flat
 from engine import Pair
 
 pytestmark = pytest.mark.usefixtures("as_in_comfyui")

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from deradiff.nodes.realign import strength
+from deradiff.nodes.method import strength
 from hypothesis import assume, given
 from hypothesis import strategies as st
 

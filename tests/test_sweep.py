@@ -17,9 +17,9 @@ import torch
 from comfy.model_patcher import ModelPatcher
 from comfy.patcher_extension import WrappersMP
 from comfy_extras.nodes_model_merging import ModelMergeSimple
-from deradiff.nodes.realign.wires import REALIGNED, SOUP, Sweep
 from deradiff.nodes.sample import DeRaDiffKSampler, DeRaDiffKSamplerAdvanced
 from deradiff.nodes.sweep import DeRaDiffLambdaSweep
+from deradiff.nodes.wires import REALIGNED, SOUP, Sweep
 from engine import ROUNDING, Pair, Task, Zoo
 
 pytestmark = pytest.mark.usefixtures("as_in_comfyui")

@@ -11,8 +11,8 @@ from pathlib import Path
 import folder_paths
 import pytest
 import torch
-from deradiff.nodes.realign.wires import REALIGNED, SOUP, Entry, Scores, Sweep
 from deradiff.nodes.viewer import UI_KEY, DeRaDiffSweepViewer
+from deradiff.nodes.wires import REALIGNED, SOUP, Entry, Scores, Sweep
 from PIL import Image
 
 SAMPLES = 2

@@ -1,5 +1,4 @@
-"""ComfyUI: pairs of models, the realigning MODEL patch, files and sampling runs. Knows no node.
-May import torch, comfy and nodes/realign."""
+"""ComfyUI: pairs of models, the realigning MODEL patch, files and sampling runs. Knows no node."""
 
 import logging
 

@@ -1,5 +1,4 @@
 """LoRA in the forward pass: the difference between two models that share their weights.
-May import torch and comfy.
 
 A LoRA layer's weight is W + strength * alpha / rank * up @ down, so its output is that of W plus a small branch.
 Hu et al., LoRA (arXiv 2106.09685), equation 3.

@@ -1,5 +1,5 @@
 """One aligned model during one sampling run: its module, its options, and what a call adds to them.
-May import torch, comfy and the modules beside it. Nothing here outlives the run.
+Nothing here outlives the run.
 """
 
 from __future__ import annotations

@@ -1,6 +1,4 @@
-"""Going through a batch of pictures a few at a time, with progress, cancel, and checks of what goes in and comes out.
-May import torch and comfy.
-"""
+"""Going through a batch of pictures a few at a time, with progress, cancel, and checks of what goes in and comes out."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
 """The network of a learned scorer: a CLIP of the transformers library and, for the aesthetic predictor, a head on it.
-May import torch, and nothing of ComfyUI.
 
 CLIP: arXiv 2103.00020. The head is that of the LAION aesthetic predictor: linear layers without activations between them,
 and dropouts, which do nothing in use but count in the names of the file's weights.

@@ -1,5 +1,5 @@
 """A ControlNet's output, computed once for all models that are evaluated at one latent.
-May import torch. Nothing here outlives one evaluation.
+Nothing here outlives one evaluation.
 """
 
 from __future__ import annotations

@@ -1,6 +1,4 @@
-"""The weights of all models at one evaluation, as numbers or as tensors over the latent.
-May import torch, comfy and nodes/realign.
-"""
+"""The weights of all models at one evaluation, as numbers or as tensors over the latent."""
 
 from __future__ import annotations
 
@@ -11,10 +9,10 @@ import comfy.utils
 import torch
 from comfy.model_patcher import ModelPatcher
 
-from ..realign import mixture, region
-from ..realign.mixture import Share
-from ..realign.region import Region
-from ..realign.weights import Weight
+from ..method import mixture, region
+from ..method.mixture import Share
+from ..method.region import Region
+from ..method.weights import Weight
 from .progress import Progress
 
 Mask = float | torch.Tensor

@@ -1,6 +1,4 @@
-"""What runs from the same noise have in common: the models' predictions at their first latent.
-May import torch and the modules beside it.
-"""
+"""What runs from the same noise have in common: the models' predictions at their first latent."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """Models over one copy of the weights in one batched pass: every base layer runs once, each LoRA on its model's rows only.
-May import torch, comfy and the modules beside it. Nothing here outlives the run.
+Nothing here outlives the run.
 
 Weights that do not fit the card are then streamed once a step instead of once for each model. How many rows go together
 is core's own decision by the memory that is free; where it takes one model at a time, these are the separate passes.

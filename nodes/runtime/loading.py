@@ -1,6 +1,4 @@
-"""Files to models: a reference and its aligned model, with errors that name the socket.
-May import comfy, torch and safetensors.
-"""
+"""Files to models: a reference and its aligned model, with errors that name the socket."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""One sampling run of a realigned MODEL together with how far it drifted from the reference.
-May import torch, comfy and the modules beside it.
-"""
+"""One sampling run of a realigned MODEL together with how far it drifted from the reference."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
 """Measures of pictures that need no model: colourfulness, sharpness, contrast, warmth and closeness to another picture.
-May import torch, and nothing of ComfyUI.
 
 Pictures are (N, H, W, C) in 0..1, sRGB, C of at least 3; channels after the third are ignored. Each measure returns (N,).
 """

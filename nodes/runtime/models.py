@@ -1,5 +1,5 @@
 """The models of one sampling run: evaluates those that are asked for, at as little cost as gives the same result.
-May import torch, comfy and the modules beside it. Nothing here outlives the run.
+Nothing here outlives the run.
 """
 
 from __future__ import annotations

@@ -1,5 +1,4 @@
 """Whether two models are a pair at all, and how the aligned one can run beside the reference.
-May import torch and comfy.
 
 | the two MODELs                                   | how the aligned one runs              | weights in memory |
 |--------------------------------------------------|---------------------------------------|-------------------|

@@ -1,5 +1,4 @@
 """realign: the MODEL patch that samples from the mixture of a reference and its aligned models.
-May import comfy and nodes/realign.
 
 Source: DeRaDiff (ICLR 2026, arXiv 2601.20198), Theorem 1, applied before guidance to each conditioning branch.
 """
@@ -20,9 +19,9 @@ from comfy.model_base import BaseModel
 from comfy.model_patcher import ModelPatcher
 from comfy.patcher_extension import WrapperExecutor, WrappersMP
 
-from ..realign import strength
-from ..realign.evaluation import STOCHASTIC, Evaluation
-from ..realign.weights import Weight
+from ..method import strength
+from ..method.evaluation import STOCHASTIC, Evaluation
+from ..method.weights import Weight
 from . import KEY, LOG, pair
 from .aligned import RUN_WRAPPERS, Branches
 from .first_step import FirstStep

@@ -1,6 +1,4 @@
-"""Where a run stands: ComfyUI's percent of a sigma, through the model's own sampling.
-May import torch and comfy.
-"""
+"""Where a run stands: ComfyUI's percent of a sigma, through the model's own sampling."""
 
 from __future__ import annotations
 

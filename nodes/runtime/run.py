@@ -1,5 +1,5 @@
 """One sampling run of a realigned MODEL: which models weigh how much at a step, and how they mix.
-May import torch, comfy and nodes/realign. Nothing here outlives the run.
+Nothing here outlives the run.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ import comfy.model_sampling
 import torch
 from comfy.model_patcher import ModelPatcher
 
-from ..realign.divergence import Drift
-from ..realign.evaluation import EXACT, Evaluation
-from ..realign.mixture import Share
-from ..realign.weights import Weight
+from ..method.divergence import Drift
+from ..method.evaluation import EXACT, Evaluation
+from ..method.mixture import Share
+from ..method.weights import Weight
 from .aligned import Branches, Call, added
 from .field import Field
 from .first_step import FirstStep

@@ -1,6 +1,4 @@
-"""One sampling run as core's KSampler nodes do it: noise, latent, previews, progress, result.
-May import comfy and torch; knows nothing of realigning.
-"""
+"""One sampling run as core's KSampler nodes do it: noise, latent, previews, progress, result."""
 
 from __future__ import annotations
 

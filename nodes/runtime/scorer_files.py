@@ -1,5 +1,5 @@
 """Folders to scorers: a CLIPModel in the form of the transformers library, its processors, and an aesthetic head.
-May import torch, comfy, safetensors and, when a scorer is loaded, transformers. Nothing is ever downloaded.
+Nothing is ever downloaded.
 """
 
 from __future__ import annotations

@@ -1,5 +1,4 @@
 """Scorers: learned ones over CLIP and the measures of measures.py, each a function from pictures and a prompt to scores.
-May import torch and comfy.
 
 Sources: PickScore (arXiv 2305.01569), HPSv2 (arXiv 2306.09341), CLIPScore (arXiv 2104.08718), LAION aesthetic predictor
 (sac+logos+ava1-l14-linearMSE). A cosine is that of the projected, L2-normalised CLIP features of picture and prompt.

@@ -1,6 +1,4 @@
-"""One prompt at many lambdas: the same noise each time, one progress bar, one latent at a time on the device.
-May import comfy, torch and nodes/realign.
-"""
+"""One prompt at many lambdas: the same noise each time, one progress bar, one latent at a time on the device."""
 
 from __future__ import annotations
 
@@ -14,9 +12,9 @@ import latent_preview
 import torch
 from comfy.model_patcher import ModelPatcher
 
-from ..realign.evaluation import Evaluation
-from ..realign.weights import Weight
-from ..realign.wires import REALIGNED, SOUP, Entry, Sweep
+from ..method.evaluation import Evaluation
+from ..method.weights import Weight
+from ..wires import REALIGNED, SOUP, Entry, Sweep
 from .measured import measured_sample
 from .patch import from_one_noise, realign, reweighted
 from .sampling import Settings, sample

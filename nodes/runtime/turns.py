@@ -1,5 +1,5 @@
 """How a run evaluates its models: all of them at every step, or one of them in turn.
-May import torch, comfy and nodes/realign. Nothing here outlives the run.
+Nothing here outlives the run.
 """
 
 from __future__ import annotations
@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 
 import torch
 
-from ..realign import mixture
-from ..realign.evaluation import EXACT, REUSE, STOCHASTIC, Evaluation, Refresh, Steps, Turns
-from ..realign.mixture import Share
-from ..realign.reuse import Differences
+from ..method import mixture
+from ..method.evaluation import EXACT, REUSE, STOCHASTIC, Evaluation, Refresh, Steps, Turns
+from ..method.mixture import Share
+from ..method.reuse import Differences
 from . import LOG
 from .aligned import Branches, Call
 from .models import Models

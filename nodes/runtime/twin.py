@@ -1,5 +1,4 @@
 """A second module tree over the same weights, and an independent copy of a module with weights of its own.
-May import torch; knows nothing of patchers.
 
 Two ModelPatchers around one module exclude each other in ComfyUI: loading one detaches the other. A twin lets two models
 run over one copy of the weights instead. Only the modules on the way to something that differs are copied, as empty

@@ -1,6 +1,4 @@
-"""What travels on our own wires: LAMBDA_SWEEP, SCORES and SCORER. Frozen, and free of ComfyUI.
-May import torch and the standard library only.
-"""
+"""What travels on our own wires: LAMBDA_SWEEP, SCORES and SCORER. Frozen, and free of ComfyUI."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
 """The geometric mixture of Gaussian denoising kernels in closed form, general and as used in sampling.
-May import torch and the standard library only.
 
 Source: DeRaDiff (ICLR 2026, arXiv 2601.20198), Theorem 1. For kernels N(mu_r, s_r^2 I) of the reference and
 N(mu_i, s_i^2 I) of N aligned models, the density proportional to p_ref^(1 - sum w) * prod p_i^(w_i) is Gaussian.

@@ -1,6 +1,4 @@
-"""Which models are evaluated at a step: all of them, or one after the other in turn.
-May import the standard library only.
-"""
+"""Which models are evaluated at a step: all of them, or one after the other in turn."""
 
 from __future__ import annotations
 

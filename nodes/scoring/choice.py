@@ -1,5 +1,4 @@
 """Choosing a lambda by scores: mean and standard error of each lambda, and the rules that name a winner.
-May import the standard library only.
 
 The one-standard-error rule is that of Breiman et al., Classification and Regression Trees (1984), section 3.4.3: of all
 choices that cannot be told from the best, take the simplest; here the smallest lambda, the one nearest the reference.

@@ -1,5 +1,4 @@
 """What lambda may be, and what it means in beta.
-May import the standard library only.
 
 Source: DeRaDiff (ICLR 2026, arXiv 2601.20198): lambda = beta_trained / beta_target.
 """

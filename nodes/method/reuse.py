@@ -1,5 +1,4 @@
 """One model a step: the others are where they were, relative to it.
-May import torch and the standard library only.
 
 The models' noise predictions differ by something that changes slowly along a trajectory. Where only model o is evaluated,
 the mixture is D_o + sum_m w_m (D_m - D_o), with the differences held in eps space from earlier steps. Taking the models in

@@ -1,6 +1,4 @@
-"""Lambda over space. The kernels are diagonal, so the closed form holds for every latent element by itself.
-May import torch and the standard library only.
-"""
+"""Lambda over space. The kernels are diagonal, so the closed form holds for every latent element by itself."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
 """How far realigned sampling drifted from the reference: an estimate of their KL divergence, in nats.
-May import torch and the standard library only.
 
 Girsanov's theorem for two diffusions that share their noise; the discrete form is the denoising term of the variational
 bound of Kingma et al., Variational Diffusion Models (arXiv 2107.00630), equation 13.

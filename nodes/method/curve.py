@@ -1,5 +1,4 @@
 """A curve through a few points: what the curve editor draws and a lambda schedule follows.
-May import the standard library only.
 
 Monotone cubic interpolation is that of Fritsch and Carlson (SIAM J. Numer. Anal. 17, 1980), with the end slopes that
 ComfyUI's own curves have. js/curve_model.js computes the same numbers bit for bit: tests/curves.json holds both to it.

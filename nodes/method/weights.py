@@ -1,6 +1,4 @@
-"""The weight of one aligned model: lambda, over the progress of sampling and over the picture.
-May import torch and the standard library only.
-"""
+"""The weight of one aligned model: lambda, over the progress of sampling and over the picture."""
 
 from __future__ import annotations
 

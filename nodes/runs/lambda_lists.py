@@ -1,13 +1,11 @@
-"""Lists of lambdas as people type them: "0, 0.25, 0.5", "0:1:0.25", "0..1 x 5".
-May import the standard library only.
-"""
+"""Lists of lambdas as people type them: "0, 0.25, 0.5", "0:1:0.25", "0..1 x 5"."""
 
 from __future__ import annotations
 
 import re
 from decimal import Decimal
 
-from .strength import checked_lambda
+from ..method.strength import checked_lambda
 
 MOST = 200
 _HELP = 'Write values and ranges with commas between, like "0, 0.5, 1", "0:1:0.25" (start:stop:step) or "0..1 x 5" (5 values).'

@@ -1,6 +1,4 @@
-"""Lambda over the progress of sampling. The closed form holds at every step, so lambda may differ from step to step.
-May import the standard library and curve.py.
-"""
+"""Lambda over the progress of sampling. The closed form holds at every step, so lambda may differ from step to step."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""The mathematics: closed form, strength, schedules, and nothing of ComfyUI."""

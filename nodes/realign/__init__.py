@@ -1,2 +1,0 @@
-"""The method: closed form, strength, and nothing of ComfyUI.
-May import torch and the standard library only."""
