@@ -17,7 +17,7 @@ from comfy.model_patcher import ModelPatcher, create_model_options_clone
 from comfy.patcher_extension import WrappersMP
 from comfy_api.torch_helpers.torch_compile import COMPILE_KEY, TORCH_COMPILE_KWARGS, apply_torch_compile_factory
 
-from . import pair, twin
+from . import companion, twin
 from .adapter import Adapters, Rows, adapted
 
 Branches = list[torch.Tensor]  # one denoised latent per conditioning branch (cond, uncond, middle ...)
@@ -75,7 +75,7 @@ class AlignedModel:
         if self.adapters is None:
             return self.patcher.model
         base = self._reference.model
-        changes = dict(pair.replaced_objects(self._reference, self.patcher))
+        changes = dict(companion.replaced_objects(self._reference, self.patcher))
         module: BaseModel = twin.twin(base, {**changes, **adapted(base, [(self.adapters, Rows())])})
         _compile_anew(self.options, module)
         return module

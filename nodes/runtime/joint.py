@@ -17,7 +17,7 @@ from comfy.model_base import BaseModel
 from comfy.model_patcher import ModelPatcher
 from comfy.patcher_extension import WrapperExecutor, WrappersMP
 
-from . import KEY, pair, twin
+from . import KEY, check, companion, twin
 from .adapter import Rows, adapted
 from .aligned import AlignedModel, Branches, Call
 
@@ -108,9 +108,9 @@ def possible(reference: ModelPatcher, aligned: AlignedModel) -> bool:
         aligned.adapters is not None
         and not any(key != KEY and functions for named in wrappers for key, functions in named.items())
         and not any("model_function_wrapper" in model.model_options for model in (reference, patcher))
-        and pair.same_options(ours, theirs)
+        and check.same_options(ours, theirs)
         and not any(twin.is_compiled(value) for value in reference.object_patches.values())
-        and not list(pair.replaced_objects(reference, patcher))
+        and not list(companion.replaced_objects(reference, patcher))
     )
 
 

@@ -13,7 +13,7 @@ import safetensors
 import torch
 from comfy.model_patcher import ModelPatcher
 
-from . import LOG, adapter, pair
+from . import LOG, adapter, check
 
 CHECKPOINT_PREFIX = "model.diffusion_model."
 WEIGHT_DTYPES = ("default", "fp8_e4m3fn", "fp8_e4m3fn_fast", "fp8_e5m2")
@@ -144,7 +144,7 @@ def load_lora(model: ModelPatcher, path: str, strength: float) -> ModelPatcher:
     added = {key: patches for key, patches in added.items() if patches}
     if not added:
         raise ValueError(
-            f"lora: expected a LoRA for {pair.family(model)}, but no key of {Path(path).name} matches the model. "
+            f"lora: expected a LoRA for {check.family(model)}, but no key of {Path(path).name} matches the model. "
             "Choose a LoRA that was trained on this kind of model."
         )
     _check_sizes(model, added, Path(path).name)

@@ -22,7 +22,7 @@ from comfy.patcher_extension import WrapperExecutor, WrappersMP
 from ..method import strength
 from ..method.evaluation import STOCHASTIC, Evaluation
 from ..method.weights import Weight
-from . import KEY, LOG, pair
+from . import KEY, LOG, check, companion
 from .aligned import RUN_WRAPPERS, Branches
 from .first_step import FirstStep
 from .run import Request, Run
@@ -61,12 +61,12 @@ def realign(
     """
     evaluation = evaluation or Evaluation()
     weight = weight if isinstance(weight, Weight) else Weight(weight)
-    pair.check_pair(reference, aligned)
+    check.check_pair(reference, aligned)
     _warn_of_guidance(reference, aligned)
     model = reference.clone()
     earlier = model.get_attachment(KEY)
     companions = model.get_additional_models_with_key(KEY)
-    model.set_additional_models(KEY, [*companions, pair.companion(reference, aligned, companions)])
+    model.set_additional_models(KEY, [*companions, companion.companion(reference, aligned, companions)])
     if earlier is None:
         model.set_attachments(KEY, Realignment((weight,), evaluation, model.patches_uuid))
         model.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, KEY, _sample)
@@ -116,7 +116,7 @@ def _sample(
     realignment: Realignment = model.get_attachment(KEY)
     _warn_of_run(model, realignment, sampler)
     if any("hooks" in cond for conds in guider.conds.values() for cond in conds):
-        model.set_additional_models(KEY, pair.hookable(model.get_additional_models_with_key(KEY)))
+        model.set_additional_models(KEY, companion.hookable(model.get_additional_models_with_key(KEY)))
     hear: Hear | None = model.get_attachment(HEAR)
     companions = model.get_additional_models_with_key(KEY)
     request = Request(noise.shape, sigmas.tolist(), seed or 0)

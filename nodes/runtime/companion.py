@@ -1,4 +1,4 @@
-"""Whether two models are a pair at all, and how the aligned one can run beside the reference.
+"""How the aligned model can run beside the reference: the ModelPatcher that core loads for it.
 
 | the two MODELs                                   | how the aligned one runs              | weights in memory |
 |--------------------------------------------------|---------------------------------------|-------------------|
@@ -22,95 +22,11 @@ from comfy.model_patcher import ModelPatcher, create_model_options_clone
 from comfy.patcher_extension import WrappersMP
 from comfy_api.torch_helpers.torch_compile import COMPILE_KEY, TORCH_COMPILE_KWARGS, set_torch_compile_wrapper
 
-from . import KEY, LOG, adapter, twin
+from . import LOG, adapter, twin
 
 OBJECT_PATCHES = "deradiff_object_patches"  # attachment of a companion that is only adapters
 
 _copies: weakref.WeakKeyDictionary[ModelPatcher, ModelPatcher] = weakref.WeakKeyDictionary()
-
-
-def family(model: ModelPatcher) -> str:
-    """The name users know an architecture by, as core's detection calls it: SD15, SDXL, SD3, Flux ..."""
-    config = getattr(model.model, "model_config", None)
-    return type(config).__name__ if config is not None else type(model.model).__name__
-
-
-def _interface(model: ModelPatcher) -> dict[str, object]:
-    """What both models must agree on to be evaluated at the same latent with the same conditioning."""
-    inner = model.model
-    latent = model.get_model_object("latent_format")
-    unet = getattr(getattr(inner, "model_config", None), "unet_config", {})
-    sizes = {
-        key: unet.get(key) for key in ("in_channels", "out_channels", "context_dim", "adm_in_channels", "image_model")
-    }
-    return {
-        "latent channels": latent.latent_channels,
-        "latent format": type(latent).__name__,
-        "class": type(inner).__name__,
-        **sizes,
-    }
-
-
-def check_pair(reference: ModelPatcher, aligned: ModelPatcher) -> None:
-    """Raise ValueError unless `aligned` can be a fine-tune of `reference`; warn if they are the same model."""
-    if aligned.get_attachment(KEY) is not None:
-        raise ValueError(
-            "The aligned input is a realigned MODEL already. To combine several aligned models, connect the realigned MODEL to "
-            "the reference input and the next aligned model to the aligned input."
-        )
-    ours, theirs = _interface(reference), _interface(aligned)
-    differing = [name for name in ours if ours[name] != theirs[name]]
-    if differing:
-        details = ", ".join(f"{name} {ours[name]} and {theirs[name]}" for name in differing)
-        ours_is, theirs_is = family(reference), family(aligned)
-        said = (
-            f"but the aligned model is {theirs_is}"
-            if ours_is != theirs_is
-            else "and so is the aligned model, but they differ"
-        )
-        raise ValueError(
-            f"The reference is {ours_is} {said} ({details}). Load an aligned model that was fine-tuned from the reference."
-        )
-    if _same_model(reference, aligned):
-        LOG.warning(
-            "The reference and the aligned model are the same model: lambda changes nothing. Load a model that was aligned from it."
-        )
-
-
-def _same_model(reference: ModelPatcher, aligned: ModelPatcher) -> bool:
-    if not _same_patches(reference, aligned) or not same_options(reference.model_options, aligned.model_options):
-        return False
-    if reference.is_clone(aligned):
-        return True
-    pairs = zip(reference.model.parameters(), aligned.model.parameters(), strict=False)
-    return all(_same_values(ours, theirs) for ours, theirs in pairs)
-
-
-def same_options(ours: object, theirs: object) -> bool:
-    """Equality of nested options by content for containers and numbers, by identity for everything else (tensors, functions)."""
-    if isinstance(ours, dict) and isinstance(theirs, dict):
-        return ours.keys() == theirs.keys() and all(same_options(ours[key], theirs[key]) for key in ours)
-    if isinstance(ours, list | tuple) and isinstance(theirs, list | tuple):
-        return len(ours) == len(theirs) and all(map(same_options, ours, theirs))
-    return ours is theirs or (isinstance(ours, str | int | float) and ours == theirs)
-
-
-def _same_values(ours: torch.Tensor, theirs: torch.Tensor) -> bool:
-    if ours.shape != theirs.shape or ours.dtype != theirs.dtype:
-        return False
-    if ours.element_size() == 1:  # fp8 has no comparison
-        ours, theirs = ours.view(torch.uint8), theirs.view(torch.uint8)
-    return torch.equal(
-        ours, theirs if theirs.device == ours.device else comfy.model_management.cast_to(theirs, None, ours.device)
-    )
-
-
-def _same_patches(reference: ModelPatcher, aligned: ModelPatcher) -> bool:
-    return (
-        adapter.pieces(reference.patches, aligned.patches, reference.model) == []
-        and reference.object_patches == aligned.object_patches
-        and reference.weight_wrapper_patches == aligned.weight_wrapper_patches
-    )
 
 
 def companion(reference: ModelPatcher, aligned: ModelPatcher, earlier: Sequence[ModelPatcher]) -> ModelPatcher:
