@@ -22,8 +22,8 @@ import engine
 import torch
 from assemble import CHECKPOINT, LORA, assemble
 from comfy.model_patcher import ModelPatcher
+from deradiff.nodes.engine.patch import realign
 from deradiff.nodes.method.evaluation import REUSE, STOCHASTIC, TOLERANCE, Evaluation
-from deradiff.nodes.runtime.patch import realign
 from engine import Task
 from subjects import counted
 

@@ -14,8 +14,8 @@ import torch
 from comfy.model_base import BaseModel, ModelType
 from comfy.model_patcher import ModelPatcher
 from comfy.patcher_extension import WrappersMP
+from deradiff.nodes.engine.patch import realign
 from deradiff.nodes.method.evaluation import REUSE, STOCHASTIC, Evaluation
-from deradiff.nodes.runtime.patch import realign
 
 STEPS, ROUNDS = 200, 9
 ONE = "core KSampler, one model"

@@ -14,11 +14,11 @@ import engine
 import torch
 from comfy.model_patcher import ModelPatcher
 from comfy.patcher_extension import WrappersMP
+from deradiff.nodes.engine.patch import realign
 from deradiff.nodes.method.curve import Curve
 from deradiff.nodes.method.evaluation import REUSE, STOCHASTIC, Evaluation
 from deradiff.nodes.method.schedule import LambdaSchedule
 from deradiff.nodes.method.weights import Weight
-from deradiff.nodes.runtime.patch import realign
 from engine import Task
 
 LAMBDA = 0.5

@@ -6,10 +6,10 @@ import torch
 from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
 
+from .engine.patch import realign
 from .method.evaluation import EXACT, KINDS, TOLERANCE, Evaluation
 from .method.schedule import LambdaSchedule
 from .method.weights import weight
-from .runtime.patch import realign
 from .schema import ScheduleType
 
 

@@ -13,8 +13,8 @@ from functools import cache
 
 import gaussians
 import torch
+from deradiff.nodes.engine.patch import realign
 from deradiff.nodes.method.divergence import kl
-from deradiff.nodes.runtime.patch import realign
 from gaussians import Mixture, Reward
 
 KIND, STEPS, COUNT = "flow", 40, 1000

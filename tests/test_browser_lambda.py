@@ -16,8 +16,8 @@ import torch
 from browser import comfyui
 from comfy.model_base import ModelType, model_sampling
 from curve_page import BETA, SAMPLER, SCHEDULE, SECOND, CurvePage
+from deradiff.nodes.engine.progress import Progress
 from deradiff.nodes.method.curve import parse_curve
-from deradiff.nodes.runtime.progress import Progress
 from playwright.sync_api import expect
 
 TESTS = Path(__file__).parent

@@ -15,8 +15,8 @@ import shaped
 import standins
 import torch
 from comfy.controlnet import ControlNet
-from deradiff.nodes.runtime.control import Shared
-from deradiff.nodes.runtime.patch import realign
+from deradiff.nodes.engine.control import Shared
+from deradiff.nodes.engine.patch import realign
 from engine import ROUNDING, Pair, Task, Zoo
 
 import nodes as core_nodes

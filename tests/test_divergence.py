@@ -11,8 +11,8 @@ import comfy.k_diffusion.sampling as k_diffusion
 import gaussians
 import pytest
 import torch
+from deradiff.nodes.engine import patch
 from deradiff.nodes.method.divergence import Drift, kl, signal_to_noise
-from deradiff.nodes.runtime import patch
 from gaussians import Mixture
 
 STEPS, DIMENSIONS, BATCH = 200, 12, 3

@@ -14,8 +14,8 @@ from typing import Any
 import gaussians
 import pytest
 import torch
+from deradiff.nodes.engine.patch import realign
 from deradiff.nodes.method import mixture
-from deradiff.nodes.runtime.patch import realign
 from gaussians import KINDS, Mixture, Reward
 from scipy.stats import chi2, norm
 

@@ -9,7 +9,7 @@ import engine
 import pytest
 import torch
 from comfy.model_patcher import ModelPatcher, set_model_options_patch_replace
-from deradiff.nodes.runtime.patch import realign
+from deradiff.nodes.engine.patch import realign
 from engine import ROUNDING, Pair, Zoo
 
 pytestmark = pytest.mark.usefixtures("as_in_comfyui")

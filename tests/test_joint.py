@@ -18,7 +18,7 @@ import shaped
 import torch
 from comfy.model_patcher import ModelPatcher
 from comfy.patcher_extension import WrappersMP
-from deradiff.nodes.runtime.patch import realign
+from deradiff.nodes.engine.patch import realign
 from engine import Pair, Task, Zoo
 
 import nodes as core_nodes

@@ -17,7 +17,7 @@ from comfy.model_management import InterruptProcessingException, VRAMState
 from comfy.model_patcher import ModelPatcher
 from comfy.patcher_extension import WrappersMP
 from comfy_api.torch_helpers.torch_compile import set_torch_compile_wrapper
-from deradiff.nodes.runtime.patch import realign
+from deradiff.nodes.engine.patch import realign
 from engine import ROUNDING, Pair, Task, Zoo
 from torch.utils._python_dispatch import TorchDispatchMode
 

@@ -10,9 +10,9 @@ import engine
 import pytest
 import shaped
 import torch
+from deradiff.nodes.engine.patch import realign
 from deradiff.nodes.method.divergence import kl
 from deradiff.nodes.method.weights import weight
-from deradiff.nodes.runtime.patch import realign
 from engine import ROUNDING, Pair, Task, Zoo
 from shaped import mixed, passes, schedule
 

@@ -12,7 +12,7 @@ import engine
 import pytest
 import torch
 from comfy_extras.nodes_model_advanced import RescaleCFG
-from deradiff.nodes.runtime.patch import realign
+from deradiff.nodes.engine.patch import realign
 from engine import ROUNDING, Pair, Zoo
 from node_helpers import conditioning_set_values
 

@@ -21,7 +21,7 @@ from comfy_extras import nodes_custom_sampler as custom
 from comfy_extras.nodes_easycache import EasyCacheNode, LazyCacheNode
 from comfy_extras.nodes_model_advanced import ModelSamplingDiscrete, ModelSamplingSD3, RescaleCFG
 from comfy_extras.nodes_perpneg import PerpNegGuider
-from deradiff.nodes.runtime.patch import realign
+from deradiff.nodes.engine.patch import realign
 from engine import ROUNDING, Pair, Task, Zoo
 
 import nodes as core_nodes

@@ -9,7 +9,7 @@ import engine
 import pytest
 import shaped
 import torch
-from deradiff.nodes.runtime.progress import Progress
+from deradiff.nodes.engine.progress import Progress
 from engine import Pair
 from shaped import schedule
 

@@ -35,7 +35,7 @@ ROOM_PARTNERS = {  # the rooms below each room; a room may import itself too
     "method": set(),
     "wires": set(),
     "engine": {"method"},
-    "runtime": {"method", "wires"},
+    "runtime": {"engine", "method", "wires"},
     "runs": {"engine", "method", "wires"},
     "scoring": {"method", "wires"},
     "report": {"scoring", "method", "wires"},
@@ -52,9 +52,9 @@ FORBIDDEN_ATTRIBUTES = {
 }
 READ_BACK = {  # the calls that read something, each in its file
     "nodes/method/divergence.py": (".cpu", ".tolist"),  # Drift.read, once, when a run has ended
-    "nodes/runtime/patch.py": ("sigmas.tolist",),  # before a run
-    "nodes/runtime/progress.py": ("timestep[0].item",),  # a schedule decides which models are evaluated
-    "nodes/runtime/turns.py": ("timestep[0].item", "change.item"),  # so do reuse and stochastic; exact never gets here
+    "nodes/engine/patch.py": ("sigmas.tolist",),  # before a run
+    "nodes/engine/progress.py": ("timestep[0].item",),  # a schedule decides which models are evaluated
+    "nodes/engine/turns.py": ("timestep[0].item", "change.item"),  # so do reuse and stochastic; exact never gets here
 }
 MOVES = {"to", "cuda", "cpu", "item", "tolist", "half", "float16"}
 
@@ -73,7 +73,7 @@ def _room(path: Path) -> str:
 
 
 def _module(path: Path) -> tuple[str, ...]:
-    """The module's dotted place below the pack: nodes/runtime/pair.py is ("nodes", "runtime", "pair")."""
+    """The module's dotted place below the pack: nodes/engine/check.py is ("nodes", "engine", "check")."""
     parts = path.relative_to(ROOT).with_suffix("").parts
     return parts[:-1] if parts[-1] == "__init__" else parts
 

@@ -16,10 +16,10 @@ import engine
 import pytest
 import torch
 from comfy.model_patcher import ModelPatcher
+from deradiff.nodes.engine.patch import realign
 from deradiff.nodes.method.evaluation import EXACT, REUSE, STOCHASTIC, Evaluation, Refresh, Steps, Turns
 from deradiff.nodes.method.reuse import Differences
 from deradiff.nodes.method.weights import weight
-from deradiff.nodes.runtime.patch import realign
 from engine import Pair, Task, Zoo
 from hypothesis import given
 from hypothesis import strategies as st

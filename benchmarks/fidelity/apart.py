@@ -9,7 +9,7 @@ import samples
 import tables
 import torch
 from comfy.model_patcher import ModelPatcher
-from deradiff.nodes.runtime.patch import realign
+from deradiff.nodes.engine.patch import realign
 from evaluate import BASELINES, METHODS, REALIGNED, RETRAINED, Subject
 from plan import SEEDS, Lab
 

@@ -15,7 +15,7 @@ import network
 import samples
 import torch
 from comfy.model_patcher import ModelPatcher
-from deradiff.nodes.runtime.patch import realign
+from deradiff.nodes.engine.patch import realign
 from deradiff.nodes.runtime.soup import interpolated
 from plan import ANCHOR, LAMBDAS, SEEDS, Lab
 from samples import Sampler

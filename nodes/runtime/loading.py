@@ -13,7 +13,7 @@ import safetensors
 import torch
 from comfy.model_patcher import ModelPatcher
 
-from . import LOG, adapter, check
+from ..engine import LOG, adapter, check
 
 CHECKPOINT_PREFIX = "model.diffusion_model."
 WEIGHT_DTYPES = ("default", "fp8_e4m3fn", "fp8_e4m3fn_fast", "fp8_e5m2")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from comfy.model_patcher import ModelPatcher
 
-from .patch import heard
+from ..engine.patch import heard
 from .sampling import Settings, sample
 
 

@@ -15,7 +15,7 @@ import comfy.utils
 import safetensors
 import torch
 
-from . import LOG
+from ..engine import LOG
 from .batches import SIZE
 from .clip_model import ClipScorer, Head
 

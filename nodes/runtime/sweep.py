@@ -12,11 +12,11 @@ import latent_preview
 import torch
 from comfy.model_patcher import ModelPatcher
 
+from ..engine.patch import from_one_noise, realign, reweighted
 from ..method.evaluation import Evaluation
 from ..method.weights import Weight
 from ..wires import REALIGNED, SOUP, Entry, Sweep
 from .measured import measured_sample
-from .patch import from_one_noise, realign, reweighted
 from .sampling import Settings, sample
 from .soup import interpolated
 

@@ -1,4 +1,4 @@
-"""ComfyUI: pairs of models, the realigning MODEL patch, files and sampling runs. Knows no node."""
+"""One sampling run of a realigned MODEL: the patch on ComfyUI's MODEL, and everything that acts while it samples."""
 
 import logging
 
