@@ -13,9 +13,9 @@ import folder_paths
 import torch
 from comfy_api.latest import io
 
-from .runtime import scorer_files, scoring
-from .runtime.measures import CLOSENESS, MEASURES
 from .schema import CATEGORY, schema
+from .scoring import scorer_files, scorers
+from .scoring.measures import CLOSENESS, MEASURES
 from .wires import REALIGNED, Scorer, Scores, Sweep
 
 _CATEGORY = f"{CATEGORY}/choose"
@@ -45,8 +45,8 @@ def _folders() -> dict[str, Path]:
 
 def _built_in(name: str) -> Scorer:
     if name == CLOSENESS:
-        return ComparingScorer(name, _without_sweep, scoring.closeness)
-    return Scorer(name, scoring.measure_scorer(name))
+        return ComparingScorer(name, _without_sweep, scorers.closeness)
+    return Scorer(name, scorers.measure_scorer(name))
 
 
 def _without_sweep(images: torch.Tensor, prompt: str) -> tuple[float, ...]:
@@ -130,7 +130,7 @@ class DeRaDiffLoadScorer(io.ComfyNode):
     def execute(cls, scorer: str, kind: str) -> io.NodeOutput:
         folders = _folders()
         if scorer in folders:
-            found, score = scoring.folder_scorer(folders[scorer], kind)
+            found, score = scorers.folder_scorer(folders[scorer], kind)
             return io.NodeOutput(Scorer(scorer if found in scorer.lower() else f"{scorer} ({found})", score))
         name = scorer.removesuffix(_BUILT_IN)
         if name == scorer or name not in (*MEASURES, CLOSENESS):

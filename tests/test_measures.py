@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import scorer_folders
 import torch
-from deradiff.nodes.runtime import measures, scoring
 from deradiff.nodes.score import FOLDER, DeRaDiffLoadScorer, DeRaDiffScoreImages
+from deradiff.nodes.scoring import measures, scorers
 from deradiff.nodes.wires import REALIGNED, SOUP, Entry, Scorer, Scores, Sweep
 from hypothesis import given
 from hypothesis import strategies as st
@@ -89,21 +89,21 @@ def test_known_pictures() -> None:
 @given(seeds, seeds)
 def test_closeness(one: int, other: int) -> None:
     a, b = _random(one), _random(other)
-    assert scoring.closeness(a, a) == (1, 1, 1)
-    assert scoring.closeness(a, b) == scoring.closeness(b, a)
+    assert scorers.closeness(a, a) == (1, 1, 1)
+    assert scorers.closeness(a, b) == scorers.closeness(b, a)
     expected = [1 - np.abs(x.numpy() - y.numpy()).mean() for x, y in zip(a, b, strict=True)]
-    assert scoring.closeness(a, b) == pytest.approx(expected, abs=1e-6)
-    assert scoring.closeness(BLACK, WHITE) == (0,)
+    assert scorers.closeness(a, b) == pytest.approx(expected, abs=1e-6)
+    assert scorers.closeness(BLACK, WHITE) == (0,)
 
 
 def test_pictures_of_two_sizes_have_no_closeness() -> None:
     with pytest.raises(ValueError, match=r"images: expected pictures of shape \(1, 4, 4\)"):
-        scoring.closeness(BLACK, BLACK[:, :4, :4])
+        scorers.closeness(BLACK, BLACK[:, :4, :4])
 
 
 def test_an_unknown_measure_is_refused_with_the_names() -> None:
     with pytest.raises(ValueError, match=r"expected one of colourfulness, sharpness, contrast, warmth, got 'beauty'"):
-        scoring.measure_scorer("beauty")
+        scorers.measure_scorer("beauty")
 
 
 @pytest.mark.parametrize(
@@ -119,13 +119,13 @@ def test_an_unknown_measure_is_refused_with_the_names() -> None:
 )
 def test_pictures_that_cannot_be_scored(images: torch.Tensor, says: str) -> None:
     with pytest.raises(ValueError, match=r"^images: ") as raised:
-        scoring.measure_scorer("sharpness")(images, "")
+        scorers.measure_scorer("sharpness")(images, "")
     assert says in str(raised.value)
 
 
 def test_every_picture_of_a_long_batch_is_scored() -> None:
     images = _random(3, 21)
-    assert scoring.measure_scorer("contrast")(images, "") == pytest.approx(measures.contrast(images).tolist())
+    assert scorers.measure_scorer("contrast")(images, "") == pytest.approx(measures.contrast(images).tolist())
 
 
 # The nodes
@@ -178,7 +178,7 @@ def test_an_unknown_scorer_is_refused_with_the_names(scorers: Path, name: str) -
 def test_closeness_needs_the_sweep_and_lambda_0() -> None:
     scorer, images = _load("closeness to lambda 0 (built in)"), _random(4, 6)
     found = _score(images, scorer, sweep=_sweep(0.5, 0, 1))
-    assert found.values == scoring.closeness(images, images[2:4].repeat(3, 1, 1, 1))
+    assert found.values == scorers.closeness(images, images[2:4].repeat(3, 1, 1, 1))
     assert found.values[2:4] == (1, 1)
     with pytest.raises(ValueError, match=r"^sweep: .*Connect the sweep's LAMBDA_SWEEP"):
         _score(images, scorer)

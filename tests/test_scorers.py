@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import scorer_folders
 import torch
-from deradiff.nodes.runtime import scorer_files, scoring
+from deradiff.nodes.scoring import scorer_files, scorers
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from transformers import CLIPImageProcessor, CLIPModel, CLIPTokenizerFast
@@ -78,7 +78,7 @@ DIRECT: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
 @pytest.mark.parametrize("kind", DIRECT)
 @pytest.mark.parametrize("prompt", [PROMPT, "a prompt of many more words than this little model can read at once"])
 def test_scores_are_those_of_a_direct_computation(folder: Path, images: torch.Tensor, kind: str, prompt: str) -> None:
-    found, score = scoring.folder_scorer(folder, kind)
+    found, score = scorers.folder_scorer(folder, kind)
     expected = DIRECT[kind](_cosines(folder, images, prompt))
     assert found == kind
     assert torch.allclose(torch.tensor(score(images, prompt)), expected, rtol=1e-4, atol=1e-4)
@@ -86,14 +86,14 @@ def test_scores_are_those_of_a_direct_computation(folder: Path, images: torch.Te
 
 
 def test_the_prompt_and_every_picture_count(folder: Path, images: torch.Tensor) -> None:
-    _, score = scoring.folder_scorer(folder, "pickscore")
+    _, score = scorers.folder_scorer(folder, "pickscore")
     assert score(images, PROMPT) != score(images, "a blue dog")
     one_by_one = [score(image[None], PROMPT)[0] for image in images]
     assert score(images, PROMPT) == pytest.approx(one_by_one, rel=1e-4, abs=1e-5)
 
 
 def test_an_alpha_channel_changes_nothing(folder: Path, images: torch.Tensor) -> None:
-    _, score = scoring.folder_scorer(folder, "hpsv2")
+    _, score = scorers.folder_scorer(folder, "hpsv2")
     with_alpha = torch.cat([images[:2], torch.zeros(2, 40, 50, 1)], dim=-1)
     assert score(with_alpha, PROMPT) == score(images[:2], PROMPT)
 
@@ -105,14 +105,14 @@ def test_half_precision_files_are_computed_in_float32(folder: Path, images: torc
     (folder / "config.json").write_text(json.dumps(changed))
     parts = scorer_files.load(folder, "hpsv2")
     assert {weight.dtype for weight in parts.model.parameters()} == {torch.float32}
-    assert all(math.isfinite(value) for value in scoring.folder_scorer(folder, "hpsv2")[1](images[:2], PROMPT))
+    assert all(math.isfinite(value) for value in scorers.folder_scorer(folder, "hpsv2")[1](images[:2], PROMPT))
 
 
 def test_both_forms_of_the_tokenizer_give_the_same(folder: Path, images: torch.Tensor) -> None:
-    before = scoring.folder_scorer(folder, "hpsv2")[1](images[:2], PROMPT)
+    before = scorers.folder_scorer(folder, "hpsv2")[1](images[:2], PROMPT)
     scorer_folders.write_fast_tokenizer(folder)
     assert not (folder / "merges.txt").exists()
-    assert scoring.folder_scorer(folder, "hpsv2")[1](images[:2], PROMPT) == before
+    assert scorers.folder_scorer(folder, "hpsv2")[1](images[:2], PROMPT) == before
 
 
 @pytest.mark.parametrize("form", [".pth", ".safetensors"])
@@ -122,7 +122,7 @@ def test_aesthetic_is_the_head_on_normalised_features(folder: Path, images: torc
     torch.save(weights, path) if form == ".pth" else save_file(weights, path)
     for name in ("vocab.json", "merges.txt"):
         (folder / name).unlink()  # it reads no prompt
-    kind, score = scoring.folder_scorer(folder)
+    kind, score = scorers.folder_scorer(folder)
     rated = _embeddings(folder, images)
     for place in (0, 2, 4, 6, 7):
         rated = rated @ weights[f"layers.{place}.weight"].T + weights[f"layers.{place}.bias"]
@@ -145,7 +145,7 @@ def test_auto_tells_the_kind_by_the_names(tmp_path: Path, name: str, known_as: s
 
 
 def test_it_runs_through_core_s_memory_management(folder: Path, images: torch.Tensor) -> None:
-    _, score = scoring.folder_scorer(folder, "hpsv2")
+    _, score = scorers.folder_scorer(folder, "hpsv2")
     before = len(comfy.model_management.current_loaded_models)
     score(images[:1], PROMPT)
     loaded = comfy.model_management.current_loaded_models[0].model
@@ -155,7 +155,7 @@ def test_it_runs_through_core_s_memory_management(folder: Path, images: torch.Te
 
 
 def test_cancel_stops_between_batches(folder: Path, images: torch.Tensor) -> None:
-    _, score = scoring.folder_scorer(folder, "hpsv2")
+    _, score = scorers.folder_scorer(folder, "hpsv2")
     comfy.model_management.interrupt_current_processing()
     with pytest.raises(comfy.model_management.InterruptProcessingException):
         score(images, PROMPT)
@@ -230,7 +230,7 @@ def test_a_folder_that_is_not_whole_is_explained(folder: Path, damage: str) -> N
     spoil, says = DAMAGE[damage]
     spoil(folder)
     with pytest.raises(ValueError, match=r"^scorer: ") as raised:
-        scoring.folder_scorer(folder, "clipscore")
+        scorers.folder_scorer(folder, "clipscore")
     assert says in str(raised.value) and "Download" in str(raised.value)
 
 
@@ -265,7 +265,7 @@ def test_a_head_that_does_not_fit_is_explained(folder: Path, case: str) -> None:
     spoil, says = HEADS[case]
     spoil(folder)
     with pytest.raises(ValueError, match=r"^scorer: ") as raised:
-        scoring.folder_scorer(folder, "aesthetic")
+        scorers.folder_scorer(folder, "aesthetic")
     assert says in str(raised.value)
 
 
@@ -274,16 +274,16 @@ def test_nan_weights_are_blamed_on_the_scorer(folder: Path, images: torch.Tensor
     weights["visual_projection.weight"][3, 3] = math.nan
     save_file(weights, folder / WEIGHTS, {"format": "pt"})
     with pytest.raises(ValueError, match=r"^scorer: tiny gave nan for image 0\."):
-        scoring.folder_scorer(folder, "hpsv2")[1](images, PROMPT)
+        scorers.folder_scorer(folder, "hpsv2")[1](images, PROMPT)
 
 
 def test_an_empty_prompt_is_refused(folder: Path, images: torch.Tensor) -> None:
     with pytest.raises(ValueError, match=r"^prompt: tiny scores how well a picture fits its prompt"):
-        scoring.folder_scorer(folder, "hpsv2")[1](images, "  ")
+        scorers.folder_scorer(folder, "hpsv2")[1](images, "  ")
 
 
 def test_an_unknown_kind_is_refused_with_the_names(folder: Path) -> None:
     with pytest.raises(
         ValueError, match=r"kind: expected one of auto, pickscore, hpsv2, clipscore, aesthetic, got 'x'"
     ):
-        scoring.folder_scorer(folder, "x")
+        scorers.folder_scorer(folder, "x")

@@ -5,6 +5,7 @@ Nothing is ever downloaded.
 from __future__ import annotations
 
 import json
+import logging
 import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +16,6 @@ import comfy.utils
 import safetensors
 import torch
 
-from ..engine import LOG
 from .batches import SIZE
 from .clip_model import ClipScorer, Head
 
@@ -66,7 +66,7 @@ def load(folder: Path, kind: str) -> Parts:
     if kind not in KINDS:
         raise ValueError(f"kind: expected one of {', '.join(KINDS)}, got {kind!r}.")
     kind = kind_of(folder, config) if kind == AUTO else kind
-    LOG.info("Scorer %s: read as %s", folder.name, kind)
+    logging.getLogger("deradiff").info("Scorer %s: read as %s", folder.name, kind)
     clip = _clip(folder)
     head = _head(folder, clip.config.projection_dim) if kind == AESTHETIC else None
     tokens = _no_tokens if kind == AESTHETIC else _tokenizer(folder, clip.config.text_config)
