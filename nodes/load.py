@@ -6,7 +6,7 @@ import folder_paths
 from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
 
-from .runtime import loading
+from .runs import loading
 from .schema import CATEGORY, schema
 
 _CATEGORY = f"{CATEGORY}/loaders"

@@ -9,8 +9,8 @@ from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
 
 from .pair import how_inputs, lambda_input, pair_inputs, realigned
-from .runtime.measured import measured_sample
-from .runtime.sampling import Settings
+from .runs.measured import measured_sample
+from .runs.sampling import Settings
 from .schema import CATEGORY, schema
 
 _CATEGORY = f"{CATEGORY}/sampling"

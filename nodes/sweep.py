@@ -13,8 +13,8 @@ from .method.strength import checked_beta
 from .method.weights import Weight
 from .pair import evaluation_input, pair_inputs, schedule_input, tolerance_input
 from .runs.lambda_lists import MOST, parse_lambdas
-from .runtime.sampling import Settings
-from .runtime.sweep import Pair, sweep
+from .runs.sampling import Settings
+from .runs.sweep import Pair, sweep
 from .sample import latent_output, seed_input, steps_to_latent
 from .schema import CATEGORY, schema
 from .wires import Scores, Sweep

@@ -16,7 +16,7 @@ import comfy.utils
 import standins
 import torch
 from comfy.model_patcher import ModelPatcher
-from deradiff.nodes.runtime import loading
+from deradiff.nodes.runs import loading
 from deradiff.nodes.sample import DeRaDiffKSampler, DeRaDiffKSamplerAdvanced
 
 import nodes as core_nodes

@@ -16,7 +16,7 @@ import torch
 from comfy.model_patcher import ModelPatcher
 from deradiff.nodes.method.schedule import LambdaSchedule
 from deradiff.nodes.realign_model import DeRaDiffRealign
-from deradiff.nodes.runtime import sampling
+from deradiff.nodes.runs import sampling
 from deradiff.nodes.sample import DeRaDiffKSampler
 from deradiff.nodes.schedule import DeRaDiffLambdaSchedule
 from engine import Pair, Task

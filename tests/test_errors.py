@@ -18,7 +18,7 @@ import torch
 import wrong_files
 from comfy.model_patcher import ModelPatcher
 from deradiff.nodes import load, realign_model, sample
-from deradiff.nodes.runtime import loading
+from deradiff.nodes.runs import loading
 
 NODES = [realign_model.DeRaDiffRealign, sample.DeRaDiffKSampler, sample.DeRaDiffKSamplerAdvanced]
 FOLDERS = ("checkpoints", "diffusion_models", "loras")

@@ -17,7 +17,7 @@ import torch
 import wrong_files
 from comfy.model_patcher import ModelPatcher
 from deradiff.nodes import load
-from deradiff.nodes.runtime import loading
+from deradiff.nodes.runs import loading
 from safetensors.torch import save_file
 
 # SDXS is the smallest SD1.5-class UNet whose diffusers form core knows; these are its depths.

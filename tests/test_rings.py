@@ -25,7 +25,6 @@ ROOM_IMPORTS = {  # what each room takes from outside the pack, beside the stand
     "method": {"torch"},
     "wires": {"torch"},
     "engine": {"torch", "comfy", "comfy_api.torch_helpers"},
-    "runtime": {"torch", "comfy", "safetensors", "latent_preview", "comfy_api.torch_helpers", "transformers"},
     "runs": {"torch", "comfy", "safetensors", "latent_preview"},
     "scoring": {"torch", "comfy", "safetensors", "transformers"},
     "report": {"torch", "numpy", "matplotlib"},
@@ -35,11 +34,10 @@ ROOM_PARTNERS = {  # the rooms below each room; a room may import itself too
     "method": set(),
     "wires": set(),
     "engine": {"method"},
-    "runtime": {"engine", "method", "wires"},
     "runs": {"engine", "method", "wires"},
     "scoring": {"method", "wires"},
     "report": {"scoring", "method", "wires"},
-    "sockets": {"report", "scoring", "runs", "engine", "runtime", "method", "wires"},
+    "sockets": {"report", "scoring", "runs", "engine", "method", "wires"},
 }
 FORBIDDEN_MODULES = {
     *("subprocess", "socket", "ssl", "urllib", "http", "ftplib", "smtplib", "requests", "aiohttp", "httpx"),

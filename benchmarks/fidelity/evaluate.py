@@ -16,7 +16,7 @@ import samples
 import torch
 from comfy.model_patcher import ModelPatcher
 from deradiff.nodes.engine.patch import realign
-from deradiff.nodes.runtime.soup import interpolated
+from deradiff.nodes.runs.interpolation import interpolated
 from plan import ANCHOR, LAMBDAS, SEEDS, Lab
 from samples import Sampler
 

@@ -9,8 +9,8 @@ import network
 import scenes
 import torch
 from comfy.model_patcher import ModelPatcher
-from deradiff.nodes.runtime.measured import measured_sample
-from deradiff.nodes.runtime.sampling import Settings, sample
+from deradiff.nodes.runs.measured import measured_sample
+from deradiff.nodes.runs.sampling import Settings, sample
 
 BATCH = 10 * len(scenes.CAPTIONS)
 ALMOST_ONE = 1 - 1e-7  # at lambda 1 itself the reference is not evaluated, and the KL not known

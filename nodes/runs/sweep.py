@@ -16,9 +16,9 @@ from ..engine.patch import from_one_noise, realign, reweighted
 from ..method.evaluation import Evaluation
 from ..method.weights import Weight
 from ..wires import REALIGNED, SOUP, Entry, Sweep
+from .interpolation import interpolated
 from .measured import measured_sample
 from .sampling import Settings, sample
-from .soup import interpolated
 
 Callback = Callable[..., None]
 
