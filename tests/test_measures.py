@@ -132,7 +132,7 @@ def test_every_picture_of_a_long_batch_is_scored() -> None:
 
 
 @pytest.fixture
-def scorers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setitem(folder_paths.folder_names_and_paths, FOLDER, ([str(tmp_path), str(tmp_path / "none")], set()))
     return tmp_path
 
@@ -153,24 +153,24 @@ def test_the_folder_is_registered_with_comfyui() -> None:
     assert any(Path(path).name == FOLDER for path in folder_paths.get_folder_paths(FOLDER))
 
 
-def test_folders_are_listed_before_the_built_in_measures(scorers: Path) -> None:
+def test_folders_are_listed_before_the_built_in_measures(folders: Path) -> None:
     for name in ("b", "a", ".git"):
-        (scorers / name).mkdir()
-    (scorers / "readme.txt").touch()
+        (folders / name).mkdir()
+    (folders / "readme.txt").touch()
     options = DeRaDiffLoadScorer.INPUT_TYPES()["required"]["scorer"]
     listed = options[0] if isinstance(options[0], list) else options[1]["options"]
     assert listed == ["a", "b", *(f"{name} (built in)" for name in (*BUILT_IN, "closeness to lambda 0"))]
 
 
-def test_a_folder_is_loaded_and_scores(scorers: Path) -> None:
-    scorer_folders.write_clip(scorers / "PickScore_tiny")
+def test_a_folder_is_loaded_and_scores(folders: Path) -> None:
+    scorer_folders.write_clip(folders / "PickScore_tiny")
     scorer, images = _load("PickScore_tiny"), _random(2)
     assert scorer.name == "PickScore_tiny" and _load("PickScore_tiny", "hpsv2").name == "PickScore_tiny (hpsv2)"
     assert _score(images, scorer) == Scores("PickScore_tiny", scorer.score(images, "a red cat"))
 
 
 @pytest.mark.parametrize("name", ["", "..", "nothing", "contrast", "beauty (built in)", "/etc"])
-def test_an_unknown_scorer_is_refused_with_the_names(scorers: Path, name: str) -> None:
+def test_an_unknown_scorer_is_refused_with_the_names(folders: Path, name: str) -> None:
     with pytest.raises(ValueError, match=r"^scorer: no .* Expected one of: colourfulness \(built in\), "):
         _load(name)
 
