@@ -7,10 +7,10 @@ import math
 import torch
 from comfy_api.latest import io
 
-from .plots import plot
+from .report.plots import plot
+from .report.tables import Report, csv_text, markdown
 from .schema import CATEGORY, schema
 from .scoring.choice import RULES, Row, choose
-from .tables import Report, csv_text, markdown
 from .wires import REALIGNED, Scores, Sweep
 
 

@@ -6,12 +6,12 @@ import torch
 from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
 
-from .grid import grid
 from .method.evaluation import TOLERANCE, Evaluation
 from .method.schedule import LambdaSchedule
 from .method.strength import checked_beta
 from .method.weights import Weight
 from .pair import evaluation_input, pair_inputs, schedule_input, tolerance_input
+from .report.grid import grid
 from .runs.lambda_lists import MOST, parse_lambdas
 from .runs.sampling import Settings
 from .runs.sweep import Pair, sweep

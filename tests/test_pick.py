@@ -11,11 +11,11 @@ import statistics
 
 import pytest
 import torch
-from deradiff.nodes import plots
 from deradiff.nodes.pick import DeRaDiffPickLambda
+from deradiff.nodes.report import plots
+from deradiff.nodes.report.tables import Report, csv_text, markdown, number
 from deradiff.nodes.scoring import choice
 from deradiff.nodes.scoring.choice import Row, choose
-from deradiff.nodes.tables import Report, csv_text, markdown, number
 from deradiff.nodes.wires import REALIGNED, SOUP, Entry, Scores, Sweep
 from hypothesis import given
 from hypothesis import strategies as st

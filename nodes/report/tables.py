@@ -7,8 +7,8 @@ import io
 import math
 from dataclasses import dataclass
 
-from .method.strength import beta_from_lambda
-from .scoring.choice import Choice, Row
+from ..method.strength import beta_from_lambda
+from ..scoring.choice import Choice, Row
 
 KL_NOTE = "KL: nats from the reference for the conditional branch, without the last step to sigma 0, where the estimate diverges."
 

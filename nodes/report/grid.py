@@ -6,9 +6,9 @@ import math
 
 import torch
 
+from ..method.strength import beta_from_lambda
+from ..wires import Entry, Scores, Sweep
 from .figures import to_image
-from .method.strength import beta_from_lambda
-from .wires import Entry, Scores, Sweep
 
 _DPI = 100
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..scoring.choice import Row
 from .figures import to_image
-from .scoring.choice import Row
 from .tables import Report, number, verdict
 
 WIDTH, HEIGHT = 1200, 520
