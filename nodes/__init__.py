@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from comfy_api.latest import ComfyExtension, io
 
-from . import load, pick, realign_model, sample, schedule, score, sweep, viewer
+from . import lambda_from_beta, lambda_schedule, lambda_sweep, load, pick, realign, sample, score, viewer
 
 
 class DeRaDiffExtension(ComfyExtension):
     """What ComfyUI asks for the list of nodes."""
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
-        modules = (load, realign_model, sample, schedule, score, pick, sweep, viewer)
+        modules = (load, realign, lambda_from_beta, sample, lambda_schedule, score, pick, lambda_sweep, viewer)
         return [node for module in modules for node in module.NODES]

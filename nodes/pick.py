@@ -9,28 +9,16 @@ from comfy_api.latest import io
 
 from .report.plots import plot
 from .report.tables import Report, csv_text, markdown
-from .schema import CATEGORY, schema
+from .schema import CATEGORY, ScoresType, SweepType, schema
 from .scoring.choice import RULES, Row, choose
 from .wires import REALIGNED, Scores, Sweep
 
 
 def _rows(sweep: Sweep, scores: Scores) -> list[Row]:
-    """One for each entry of the sweep. Raises ValueError unless there is a score for each of its pictures."""
-    expected = len(sweep.entries) * sweep.samples
-    if len(scores.values) != expected:
-        raise ValueError(
-            f"scores: expected {expected} ({len(sweep.entries)} lambdas x {sweep.samples} samples) for this sweep, "
-            f"got {len(scores.values)}. Score all pictures of the sweep, in their order."
-        )
+    """One for each entry of the sweep."""
     return [
-        Row(
-            entry.strength,
-            scores.values[place * sweep.samples : (place + 1) * sweep.samples],
-            entry.kl,
-            entry.seconds,
-            contender=entry.method == REALIGNED,
-        )
-        for place, entry in enumerate(sweep.entries)
+        Row(entry.strength, values, entry.kl, entry.seconds, contender=entry.method == REALIGNED)
+        for entry, values in zip(sweep.entries, sweep.parts(scores.values), strict=True)
     ]
 
 
@@ -53,12 +41,8 @@ class DeRaDiffPickLambda(io.ComfyNode):
             "Connect lambda to a DeRaDiff KSampler for the final picture.",
             inputs=[
                 io.Image.Input("images", tooltip="All pictures of the sweep, decoded, in their order."),
-                io.Custom("LAMBDA_SWEEP").Input(
-                    "sweep", tooltip="From Lambda Sweep, with the latent the pictures were decoded from."
-                ),
-                io.Custom("SCORES").Input(
-                    "scores", tooltip="From Score Images, of the same pictures. Higher is better."
-                ),
+                SweepType.Input("sweep", tooltip="From Lambda Sweep, with the latent the pictures were decoded from."),
+                ScoresType.Input("scores", tooltip="From Score Images, of the same pictures. Higher is better."),
                 io.Combo.Input(
                     "rule",
                     options=list(RULES),
@@ -113,12 +97,12 @@ class DeRaDiffPickLambda(io.ComfyNode):
         trained_beta: float = 0.0,
     ) -> io.NodeOutput:
         sweep.check(images)
+        scores.check(images)
         _check_beta(trained_beta)
         report = Report(choose(_rows(sweep, scores), rule, kl_budget), scores.name, trained_beta)
-        first = report.choice.index * sweep.samples
         return io.NodeOutput(
             report.choice.winner.strength,
-            images[first : first + sweep.samples],
+            sweep.parts(images)[report.choice.index],
             plot(report),
             markdown(report),
             csv_text(report),

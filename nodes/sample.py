@@ -4,61 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-import comfy.samplers
 from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
 
-from .pair import how_inputs, lambda_input, pair_inputs, realigned
+from .inputs import how_inputs, lambda_input, latent_output, pair_inputs, realigned, seed_input, steps_to_latent
 from .runs.measured import measured_sample
 from .runs.sampling import Settings
 from .schema import CATEGORY, schema
 
 _CATEGORY = f"{CATEGORY}/sampling"
-
-
-def seed_input(name: str) -> io.Int.Input:
-    tooltip = (
-        "The random seed of the noise. The same seed gives the same noise at every lambda, so pictures can be compared."
-    )
-    return io.Int.Input(name, default=0, min=0, max=0xFFFFFFFFFFFFFFFF, control_after_generate=True, tooltip=tooltip)
-
-
-def steps_to_latent() -> list[io.Input]:
-    """steps, cfg, sampler, scheduler, conditionings and latent: as KSampler has them, the lists read when the schema is built."""
-    sampler = comfy.samplers.KSampler
-    return [
-        io.Int.Input("steps", default=20, min=1, max=10000, tooltip="The number of denoising steps."),
-        io.Float.Input(
-            "cfg",
-            default=8.0,
-            min=0.0,
-            max=100.0,
-            step=0.1,
-            round=0.01,
-            tooltip="Classifier-free guidance, applied to the realigned model. The paper used 7.5 for SD1.5 and 5 for SDXL.",
-        ),
-        io.Combo.Input(
-            "sampler_name",
-            options=sampler.SAMPLERS,
-            tooltip="The sampling algorithm. Any works; the paper used euler_ancestral.",
-        ),
-        io.Combo.Input(
-            "scheduler", options=sampler.SCHEDULERS, tooltip="How the noise levels are spread over the steps."
-        ),
-        io.Conditioning.Input(
-            "positive", tooltip="What to include. Hooks, ControlNets, areas and masks act on both models."
-        ),
-        io.Conditioning.Input("negative", tooltip="What to leave out."),
-        io.Latent.Input(
-            "latent_image",
-            tooltip="The latent to denoise; an empty one for text to image. Inpainting masks are respected.",
-        ),
-    ]
-
-
-def latent_output(tooltip: str = "The denoised latent.") -> io.Latent.Output:
-    """The LATENT that a sampler returns."""
-    return io.Latent.Output("latent", display_name="latent", tooltip=tooltip)
 
 
 def kl_output() -> io.Float.Output:
@@ -121,10 +75,10 @@ class DeRaDiffKSampler(io.ComfyNode):
         negative: list,
         latent_image: dict,
         denoise: float,
-        **pair: Any,
+        **inputs: Any,
     ) -> io.NodeOutput:
         settings = Settings(seed, steps, cfg, sampler_name, scheduler, denoise)
-        return sampled(realigned(reference, aligned, **pair), settings, positive, negative, latent_image)
+        return sampled(realigned(reference, aligned, **inputs), settings, positive, negative, latent_image)
 
 
 class DeRaDiffKSamplerAdvanced(io.ComfyNode):
@@ -180,7 +134,7 @@ class DeRaDiffKSamplerAdvanced(io.ComfyNode):
         start_at_step: int,
         end_at_step: int,
         return_with_leftover_noise: str,
-        **pair: Any,
+        **inputs: Any,
     ) -> io.NodeOutput:
         settings = Settings(
             noise_seed,
@@ -193,7 +147,7 @@ class DeRaDiffKSamplerAdvanced(io.ComfyNode):
             last_step=end_at_step,
             force_full_denoise=return_with_leftover_noise != "enable",
         )
-        return sampled(realigned(reference, aligned, **pair), settings, positive, negative, latent_image)
+        return sampled(realigned(reference, aligned, **inputs), settings, positive, negative, latent_image)
 
 
 NODES = [DeRaDiffKSampler, DeRaDiffKSamplerAdvanced]

@@ -1,4 +1,4 @@
-"""Small helpers for V3 schemas that must come out right on every supported ComfyUI."""
+"""The pack's wire types, and io.Schema as every supported ComfyUI takes it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from comfy_api.latest import io
 
 CATEGORY = "DeRaDiff"
 ScheduleType = io.Custom("LAMBDA_SCHEDULE")
+SweepType = io.Custom("LAMBDA_SWEEP")
+ScoresType = io.Custom("SCORES")
+ScorerType = io.Custom("SCORER")
 
 
 def schema(**fields: Any) -> io.Schema:

@@ -13,7 +13,7 @@ import folder_paths
 import torch
 from comfy_api.latest import io
 
-from .schema import CATEGORY, schema
+from .schema import CATEGORY, ScorerType, ScoresType, SweepType, schema
 from .scoring import scorer_files, scorers
 from .scoring.measures import CLOSENESS, MEASURES
 from .wires import REALIGNED, Scorer, Scores, Sweep
@@ -63,8 +63,7 @@ def _at_lambda_0(images: torch.Tensor, sweep: Sweep) -> torch.Tensor:
     )
     if place is None:
         raise ValueError(f"sweep: {CLOSENESS!r} needs the picture at lambda 0. Add 0 to the lambdas of the sweep.")
-    first = place * sweep.samples
-    return images[first : first + sweep.samples].repeat(len(sweep.entries), 1, 1, 1)
+    return sweep.parts(images)[place].repeat(len(sweep.entries), 1, 1, 1)
 
 
 def _standardised(values: tuple[float, ...]) -> tuple[float, ...]:
@@ -121,9 +120,7 @@ class DeRaDiffLoadScorer(io.ComfyNode):
                     "else clipscore. Built-in measures ignore it.",
                 ),
             ],
-            outputs=[
-                io.Custom("SCORER").Output("scorer_out", display_name="scorer", tooltip="Connect it to Score Images.")
-            ],
+            outputs=[ScorerType.Output("scorer_out", display_name="scorer", tooltip="Connect it to Score Images.")],
         )
 
     @classmethod
@@ -161,7 +158,7 @@ class DeRaDiffScoreImages(io.ComfyNode):
                     default="",
                     tooltip="The prompt the pictures were made with; the first 77 tokens count. Aesthetic and built-in scorers ignore it.",
                 ),
-                io.Custom("SCORER").Input("scorer", tooltip="From Load Scorer."),
+                ScorerType.Input("scorer", tooltip="From Load Scorer."),
                 io.Float.Input(
                     "weight",
                     default=1.0,
@@ -177,17 +174,17 @@ class DeRaDiffScoreImages(io.ComfyNode):
                     tooltip="raw: the score in the scorer's own units. standardised: (score - mean) / standard deviation over all these pictures, "
                     "so that scorers of different units can be added.",
                 ),
-                io.Custom("LAMBDA_SWEEP").Input(
+                SweepType.Input(
                     "sweep",
                     optional=True,
                     tooltip=f"Only the scorer '{CLOSENESS}' needs it: the sweep the pictures are of.",
                 ),
-                io.Custom("SCORES").Input(
+                ScoresType.Input(
                     "add_to", optional=True, tooltip="Scores of the same pictures, to which these are added one by one."
                 ),
             ],
             outputs=[
-                io.Custom("SCORES").Output(
+                ScoresType.Output(
                     "scores", display_name="scores", tooltip="One number for each picture, higher is better."
                 )
             ],

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from comfy_api.latest import io, ui
 
-from .schema import CATEGORY, schema
+from .schema import CATEGORY, ScoresType, SweepType, schema
 from .wires import Entry, Scores, Sweep
 
 UI_KEY = "deradiff_sweep"
@@ -32,10 +32,8 @@ class DeRaDiffSweepViewer(io.ComfyNode):
                 io.Image.Input(
                     "images", tooltip="The sweep's latent, decoded: one picture for each lambda and sample."
                 ),
-                io.Custom("LAMBDA_SWEEP").Input("sweep", tooltip="The sweep that the pictures belong to."),
-                io.Custom("SCORES").Input(
-                    "scores", optional=True, tooltip="Scores of the same pictures, shown below each."
-                ),
+                SweepType.Input("sweep", tooltip="The sweep that the pictures belong to."),
+                ScoresType.Input("scores", optional=True, tooltip="Scores of the same pictures, shown below each."),
             ],
             outputs=[],
         )
@@ -59,8 +57,7 @@ def payload(sweep: Sweep, files: Sequence[Mapping[str, str]], scores: Scores | N
     return {
         "scorer": scores.name if scores else None,
         "entries": [
-            _entry(entry, pictures[index * sweep.samples : (index + 1) * sweep.samples])
-            for index, entry in enumerate(sweep.entries)
+            _entry(entry, samples) for entry, samples in zip(sweep.entries, sweep.parts(pictures), strict=True)
         ],
     }
 

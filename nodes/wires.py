@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 
-REALIGNED, SOUP = "realigned", "soup"
+REALIGNED, INTERPOLATED = "realigned", "interpolated"
+Batch = TypeVar("Batch", torch.Tensor, tuple, list)
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One lambda of a sweep, sampled by realignment or, as a baseline, from the weight-interpolated model ("soup").
+    """One lambda of a sweep, sampled by realignment or, as a baseline, from the model with interpolated weights.
 
-    kl: nats from the reference for each sample, NaN where it is unknown (one model evaluated, or a soup).
+    kl: nats from the reference for each sample, NaN where it is unknown (one model evaluated, or weights interpolated).
     """
 
     strength: float
@@ -41,6 +43,10 @@ class Sweep:
                 f"images: expected {expected} images ({len(self.entries)} lambdas x {self.samples} samples) for this sweep, "
                 f"got {images.shape[0]}. Decode the latent that came with the sweep, all of it."
             )
+
+    def parts(self, batch: Batch) -> list[Batch]:
+        """A batch in the sweep's order (images, latents, scores), cut into one part of `samples` items for each entry."""
+        return [batch[n * self.samples : (n + 1) * self.samples] for n in range(len(self.entries))]
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,11 @@ import engine
 import pytest
 import torch
 from comfy.model_patcher import ModelPatcher
+from deradiff.nodes.lambda_schedule import DeRaDiffLambdaSchedule
 from deradiff.nodes.method.schedule import LambdaSchedule
-from deradiff.nodes.realign_model import DeRaDiffRealign
+from deradiff.nodes.realign import DeRaDiffRealign
 from deradiff.nodes.runs import sampling
 from deradiff.nodes.sample import DeRaDiffKSampler
-from deradiff.nodes.schedule import DeRaDiffLambdaSchedule
 from engine import Pair, Task
 
 Share = float | torch.Tensor

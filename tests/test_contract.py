@@ -17,7 +17,7 @@ import folder_paths
 import pytest
 from comfy.samplers import KSampler
 from comfy_api.latest import io
-from deradiff.nodes.pair import realigned
+from deradiff.nodes.inputs import realigned
 
 import nodes as core_nodes
 

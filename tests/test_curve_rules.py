@@ -13,9 +13,9 @@ from types import SimpleNamespace
 import comfy_api.latest
 import numpy as np
 import pytest
+from deradiff.nodes.lambda_schedule import DeRaDiffLambdaSchedule
 from deradiff.nodes.method.curve import HIGHEST, INTERPOLATIONS, LINEAR, MONOTONE_CUBIC, MOST_POINTS, Curve, parse_curve
 from deradiff.nodes.method.schedule import LambdaSchedule
-from deradiff.nodes.schedule import DeRaDiffLambdaSchedule
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.interpolate import CubicHermiteSpline, PchipInterpolator

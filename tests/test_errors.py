@@ -17,10 +17,10 @@ import standins
 import torch
 import wrong_files
 from comfy.model_patcher import ModelPatcher
-from deradiff.nodes import load, realign_model, sample
+from deradiff.nodes import lambda_from_beta, load, realign, sample
 from deradiff.nodes.runs import loading
 
-NODES = [realign_model.DeRaDiffRealign, sample.DeRaDiffKSampler, sample.DeRaDiffKSamplerAdvanced]
+NODES = [realign.DeRaDiffRealign, sample.DeRaDiffKSampler, sample.DeRaDiffKSamplerAdvanced]
 FOLDERS = ("checkpoints", "diffusion_models", "loras")
 
 
@@ -228,7 +228,7 @@ def test_lambda(node: type, value: object, models: Models, capfd: pytest.Capture
 @pytest.mark.parametrize("value", [0, 0.0, -1.0, math.nan, math.inf, -math.inf])
 def test_beta(socket: str, value: float, capfd: pytest.CaptureFixture[str]) -> None:
     inputs = {"trained_beta": 5000.0, "target_beta": 5000.0, socket: value}
-    said = _refusal(lambda: realign_model.DeRaDiffLambdaFromBeta.execute(**inputs), capfd)
+    said = _refusal(lambda: lambda_from_beta.DeRaDiffLambdaFromBeta.execute(**inputs), capfd)
     assert said.startswith(f"{socket} must be a finite number above 0, got {float(value)!r}. ")
     assert "Diffusion-DPO trained SD1.5 and SDXL at 5000" in said
 

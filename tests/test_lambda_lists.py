@@ -8,9 +8,9 @@ import math
 
 import pytest
 import torch
+from deradiff.nodes.lambda_sweep import DeRaDiffSweepGrid
 from deradiff.nodes.runs.lambda_lists import MOST, parse_lambdas
-from deradiff.nodes.sweep import DeRaDiffSweepGrid
-from deradiff.nodes.wires import REALIGNED, SOUP, Entry, Scores, Sweep
+from deradiff.nodes.wires import INTERPOLATED, REALIGNED, Entry, Scores, Sweep
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -138,7 +138,7 @@ def test_channels_beyond_rgb_are_left_out() -> None:
     [
         ({"sweep": _sweep(kl=3.0)}, True),
         ({"sweep": _sweep(kl=math.nan)}, False),
-        ({"sweep": _sweep(method=SOUP)}, True),
+        ({"sweep": _sweep(method=INTERPOLATED)}, True),
         ({"beta": 5000.0}, False),
         ({"scores": Scores("sharpness", (0.5,) * 6)}, False),
     ],

@@ -14,7 +14,7 @@ import scorer_folders
 import torch
 from deradiff.nodes.score import FOLDER, DeRaDiffLoadScorer, DeRaDiffScoreImages
 from deradiff.nodes.scoring import measures, scorers
-from deradiff.nodes.wires import REALIGNED, SOUP, Entry, Scorer, Scores, Sweep
+from deradiff.nodes.wires import INTERPOLATED, REALIGNED, Entry, Scorer, Scores, Sweep
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -186,9 +186,9 @@ def test_closeness_needs_the_sweep_and_lambda_0() -> None:
         _score(images, scorer, sweep=_sweep(0.5, 0.7, 1))
     with pytest.raises(ValueError, match=r"^images: expected 8 images"):
         _score(images, scorer, sweep=_sweep(0, 0.5, 0.7, 1))
-    soup = Sweep((Entry(0.0, SOUP, 1.0, (math.nan,) * 6),), 6)
+    interpolated = Sweep((Entry(0.0, INTERPOLATED, 1.0, (math.nan,) * 6),), 6)
     with pytest.raises(ValueError, match=r"Add 0 to the lambdas"):
-        _score(images, scorer, sweep=soup)
+        _score(images, scorer, sweep=interpolated)
 
 
 def test_scores_are_weighted_and_added() -> None:

@@ -16,7 +16,7 @@ from deradiff.nodes.report import plots
 from deradiff.nodes.report.tables import Report, csv_text, markdown, number
 from deradiff.nodes.scoring import choice
 from deradiff.nodes.scoring.choice import Row, choose
-from deradiff.nodes.wires import REALIGNED, SOUP, Entry, Scores, Sweep
+from deradiff.nodes.wires import INTERPOLATED, REALIGNED, Entry, Scores, Sweep
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -158,7 +158,7 @@ SWEEP = Sweep(
         Entry(0.5, REALIGNED, 2.0, (5.0, 7.0)),
         Entry(0.0, REALIGNED, 1.0, (0.0, 0.0)),
         Entry(1.0, REALIGNED, 1.0, (NAN, NAN)),
-        Entry(0.5, SOUP, 1.0, (NAN, NAN)),
+        Entry(0.5, INTERPOLATED, 1.0, (NAN, NAN)),
     ),
     2,
 )
@@ -243,7 +243,7 @@ def test_the_csv_reads_back() -> None:
     ("changes", "says"),
     [
         ({"images": IMAGES[:7]}, r"^images: expected 8 images \(4 lambdas x 2 samples\).*got 7"),
-        ({"scores": Scores("s", (1.0,) * 7)}, r"^scores: expected 8 \(4 lambdas x 2 samples\) for this sweep, got 7"),
+        ({"scores": Scores("s", (1.0,) * 7)}, r"^scores: expected one score for each of the 8 images, got 7"),
         ({"scores": Scores("s", (NAN,) * 8)}, r"^scores: expected finite numbers"),
         ({"rule": "x"}, r"^rule: expected one of"),
         ({"trained_beta": -1.0}, r"^trained_beta: expected a finite number"),
@@ -296,9 +296,9 @@ def test_the_choice_is_ringed_where_it_is_drawn() -> None:
 
 
 def test_the_baseline_is_drawn_only_where_there_is_one() -> None:
-    soup = [row(r.strength, *(score - 0.7 for score in r.scores), kl=NAN, contender=False) for r in ROWS]
+    interpolated = [row(r.strength, *(score - 0.7 for score in r.scores), kl=NAN, contender=False) for r in ROWS]
     assert (
-        _ink(plots.plot(_report([*ROWS, *soup])), "#8b95a5").sum()
+        _ink(plots.plot(_report([*ROWS, *interpolated])), "#8b95a5").sum()
         > _ink(plots.plot(_report(ROWS)), "#8b95a5").sum() + 100
     )
 

@@ -18,9 +18,9 @@ import torch
 from comfy.model_patcher import ModelPatcher
 from comfy_extras import nodes_custom_sampler as custom
 from deradiff.nodes.engine.patch import realign
+from deradiff.nodes.lambda_sweep import DeRaDiffLambdaSweep
 from deradiff.nodes.method.divergence import kl
 from deradiff.nodes.method.schedule import LambdaSchedule
-from deradiff.nodes.sweep import DeRaDiffLambdaSweep
 from engine import ROUNDING, Pair, Task, Zoo
 from shaped import mixed, passes, schedule
 

@@ -17,9 +17,9 @@ import torch
 from comfy.model_patcher import ModelPatcher
 from comfy.patcher_extension import WrappersMP
 from comfy_extras.nodes_model_merging import ModelMergeSimple
+from deradiff.nodes.lambda_sweep import DeRaDiffLambdaSweep
 from deradiff.nodes.sample import DeRaDiffKSampler, DeRaDiffKSamplerAdvanced
-from deradiff.nodes.sweep import DeRaDiffLambdaSweep
-from deradiff.nodes.wires import REALIGNED, SOUP, Sweep
+from deradiff.nodes.wires import INTERPOLATED, REALIGNED, Sweep
 from engine import ROUNDING, Pair, Task, Zoo
 
 pytestmark = pytest.mark.usefixtures("as_in_comfyui")
@@ -192,7 +192,7 @@ def _baseline(pair: Pair, lambdas: str) -> Sequence[tuple[float, torch.Tensor]]:
     latents, sweep = _sweep(pair.reference, pair.aligned, lambdas, pair.task, baseline=True)
     entries = list(zip(sweep.entries, _parts(latents, sweep), strict=True))
     half = len(entries) // 2
-    assert [entry.method for entry, _ in entries] == [REALIGNED] * half + [SOUP] * half
+    assert [entry.method for entry, _ in entries] == [REALIGNED] * half + [INTERPOLATED] * half
     assert [entry.strength for entry, _ in entries[:half]] == [entry.strength for entry, _ in entries[half:]]
     assert all(math.isnan(value) for entry, _ in entries[half:] for value in entry.kl)
     for entry, found in entries[:half]:

@@ -12,7 +12,7 @@ import folder_paths
 import pytest
 import torch
 from deradiff.nodes.viewer import UI_KEY, DeRaDiffSweepViewer
-from deradiff.nodes.wires import REALIGNED, SOUP, Entry, Scores, Sweep
+from deradiff.nodes.wires import INTERPOLATED, REALIGNED, Entry, Scores, Sweep
 from PIL import Image
 
 SAMPLES = 2
@@ -21,7 +21,7 @@ SWEEP = Sweep(
         Entry(0.0, REALIGNED, 1.25, (0.0, 0.0)),
         Entry(0.5, REALIGNED, 2.5, (3.0, 5.0)),
         Entry(1.0, REALIGNED, 1.25, (math.nan, math.nan)),
-        Entry(0.5, SOUP, 2.0, (math.nan, math.nan)),
+        Entry(0.5, INTERPOLATED, 2.0, (math.nan, math.nan)),
     ),
     SAMPLES,
 )
@@ -47,7 +47,12 @@ def test_every_entry_is_told_with_its_pictures() -> None:
     payload = _payload(Scores("sharpness", tuple(float(value) for value in range(COUNT))))
     assert payload["scorer"] == "sharpness"
     told = [(entry["lambda"], entry["method"], entry["seconds"], entry["kl"]) for entry in payload["entries"]]
-    assert told == [(0, REALIGNED, 1.25, 0), (0.5, REALIGNED, 2.5, 4), (1, REALIGNED, 1.25, None), (0.5, SOUP, 2, None)]
+    assert told == [
+        (0, REALIGNED, 1.25, 0),
+        (0.5, REALIGNED, 2.5, 4),
+        (1, REALIGNED, 1.25, None),
+        (0.5, INTERPOLATED, 2, None),
+    ]
     assert [sample["score"] for entry in payload["entries"] for sample in entry["samples"]] == list(range(COUNT))
 
 

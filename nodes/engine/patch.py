@@ -25,6 +25,7 @@ from ..method.weights import Weight
 from . import KEY, LOG, check, companion
 from .aligned import RUN_WRAPPERS, Branches
 from .first_step import FirstStep
+from .outcome import Outcome, asked
 from .run import Request, Run
 
 GUIDANCE_PATCHES = {
@@ -36,9 +37,7 @@ GUIDANCE_PATCHES = {
 }
 
 
-HEAR = "deradiff_hear"  # attachment: who wants to know a run's divergence
 FIRST_STEP = "deradiff_first_step"  # attachment: what the runs of a sweep have in common
-Hear = Callable[[tuple[float, ...]], None]
 
 
 @dataclass(frozen=True)
@@ -84,13 +83,6 @@ def reweighted(model: ModelPatcher, weight: Weight) -> ModelPatcher:
     return clone
 
 
-def heard(model: ModelPatcher, hear: Hear) -> ModelPatcher:
-    """A clone of a realigned MODEL that tells `hear` the estimated KL of each sample, in nats, at the end of every run."""
-    clone = model.clone()
-    clone.set_attachments(HEAR, hear)
-    return clone
-
-
 def from_one_noise(model: ModelPatcher) -> ModelPatcher:
     """A clone of a realigned MODEL whose runs, and those of its clones, share the evaluation at their common first latent."""
     clone = model.clone()
@@ -117,7 +109,7 @@ def _sample(
     _warn_of_run(model, realignment, sampler)
     if any("hooks" in cond for conds in guider.conds.values() for cond in conds):
         model.set_additional_models(KEY, companion.hookable(model.get_additional_models_with_key(KEY)))
-    hear: Hear | None = model.get_attachment(HEAR)
+    told = asked()
     companions = model.get_additional_models_with_key(KEY)
     request = Request(noise.shape, sigmas.tolist(), seed or 0)
     run = Run(
@@ -126,15 +118,15 @@ def _sample(
         realignment.weights,
         realignment.evaluation,
         request,
-        measure=hear is not None,
+        measure=told is not None,
         first_step=model.get_attachment(FIRST_STEP),
     )
     guider.model_options[KEY] = run
     try:
         output = executor(noise, latent_image, sampler, sigmas, denoise_mask, callback, disable_pbar, seed, **kwargs)
         run.models.check()
-        if hear is not None:
-            hear(run.divergence())
+        if told is not None:
+            told.append(Outcome(run.divergence()))
     finally:
         run.models.close()
     return output

@@ -29,6 +29,7 @@ def grid(
     height, width = images.shape[1:3]
     scale = cell / max(height, width) / _DPI
     columns, rows = len(sweep.entries), sweep.samples
+    captions = [f"{scores.name} {value:.3g}" for value in scores.values] if scores else [""] * images.shape[0]
     titles = [_title(entry, trained_beta) for entry in sweep.entries]
     type_size = max(6.0, min(14.0, cell / 22))
     line = type_size * 1.5 / 72  # inches
@@ -36,30 +37,22 @@ def grid(
     step_x, step_y = width * scale + gap, height * scale + gap + below
     size = (gap + columns * step_x, head + gap + rows * step_y)
     figure = Figure(figsize=size, dpi=_DPI)
-    pictures = images[..., :3].float().clamp(0, 1).numpy()
-    for column, title in enumerate(titles):
+    cells = sweep.parts(list(zip(images[..., :3].float().clamp(0, 1).numpy(), captions, strict=True)))
+    for column, (title, samples) in enumerate(zip(titles, cells, strict=True)):
         left = gap + column * step_x
         figure.text(
             (left + width * scale / 2) / size[0], 1 - 0.06 / size[1], title, ha="center", va="top", fontsize=type_size
         )
-        for row in range(rows):
-            index = column * rows + row
+        for row, (image, caption) in enumerate(samples):
             top = head + gap + row * step_y
             bottom = size[1] - top - height * scale
             axes = figure.add_axes(
                 (left / size[0], bottom / size[1], width * scale / size[0], height * scale / size[1])
             )
-            axes.imshow(pictures[index])
+            axes.imshow(image)
             axes.set_axis_off()
-            if scores is not None:
-                where = ((left + width * scale / 2) / size[0], (bottom - 0.03) / size[1])
-                figure.text(
-                    *where,
-                    f"{scores.name} {scores.values[index]:.3g}",
-                    ha="center",
-                    va="top",
-                    fontsize=type_size * 0.85,
-                )
+            where = ((left + width * scale / 2) / size[0], (bottom - 0.03) / size[1])
+            figure.text(*where, caption, ha="center", va="top", fontsize=type_size * 0.85)
     return to_image(figure)
 
 

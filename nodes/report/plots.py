@@ -17,7 +17,7 @@ from .tables import Report, number, verdict
 WIDTH, HEIGHT = 1200, 520
 _DPI = 100
 _INK, _MUTED, _GRID = "#1f2430", "#6b7280", "#e5e7eb"
-_BLUE, _CHOSEN, _SOUP = "#2563eb", "#d9480f", "#8b95a5"
+_BLUE, _CHOSEN, _INTERPOLATED = "#2563eb", "#d9480f", "#8b95a5"
 _FONT: Any = {
     "font.family": "DejaVu Sans",
     "font.size": 11,
@@ -52,7 +52,7 @@ def _against_lambda(axes: Any, report: Report) -> None:
     axes.set_ylabel(_shortened(report.score, 48))
     axes.axvline(winner.strength, color=_CHOSEN, linewidth=1, alpha=0.35, zorder=1)
     for contender, label, colour, line in (
-        (False, "weights interpolated", _SOUP, "--"),
+        (False, "weights interpolated", _INTERPOLATED, "--"),
         (True, "realigned", _BLUE, "-"),
     ):
         series = sorted((row for row in rows if row.contender == contender), key=lambda row: row.strength)

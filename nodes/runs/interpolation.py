@@ -1,4 +1,4 @@
-"""The baseline to compare with: one model whose weights lie between the reference's and the aligned model's.
+"""The baseline to compare with: one model whose weights are interpolated between the reference's and the aligned model's.
 
 Wortsman et al., Model soups (arXiv 2203.05482); what ModelMergeSimple and a LoRA's strength slider do.
 """

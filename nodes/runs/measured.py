@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from comfy.model_patcher import ModelPatcher
 
-from ..engine.patch import heard
+from ..engine.outcome import outcomes
 from .sampling import Settings, sample
 
 
@@ -23,6 +23,7 @@ def measured_sample(
 
     NaN where it is unknown: the reference was not evaluated, or nothing was (denoise 0). Raises ValueError like sample.
     """
-    kl: list[tuple[float, ...]] = []
-    out = sample(heard(model, kl.append), settings, positive, negative, latent, callback)
-    return out, (kl[-1] if kl and kl[-1] else (math.nan,) * out["samples"].shape[0])
+    with outcomes() as found:
+        out = sample(model, settings, positive, negative, latent, callback)
+    kl = found[-1].kl if found else ()
+    return out, kl or (math.nan,) * out["samples"].shape[0]

@@ -15,7 +15,7 @@ from comfy.model_patcher import ModelPatcher
 from ..engine.patch import from_one_noise, realign, reweighted
 from ..method.evaluation import Evaluation
 from ..method.weights import Weight
-from ..wires import REALIGNED, SOUP, Entry, Sweep
+from ..wires import INTERPOLATED, REALIGNED, Entry, Sweep
 from .interpolation import interpolated
 from .measured import measured_sample
 from .sampling import Settings, sample
@@ -25,35 +25,35 @@ Callback = Callable[..., None]
 
 @dataclass(frozen=True)
 class Pair:
-    """What a sweep realigns, and how it is evaluated."""
+    """A reference and its aligned model."""
 
     reference: ModelPatcher
     aligned: ModelPatcher
-    evaluation: Evaluation
 
 
 def sweep(
     pair: Pair,
     weights: Sequence[Weight],
+    evaluation: Evaluation,
     settings: Settings,
     positive: list,
     negative: list,
     latent: dict,
-    soup: bool = False,
+    baseline: bool = False,
 ) -> tuple[dict, Sweep]:
     """Sample the latent's whole batch at every lambda. Returns the LATENT, lambda-major, and what belongs to it.
 
-    weights: one for each lambda; each one's samples are those of the DeRaDiff KSampler at that lambda and seed. soup: sample the weight-interpolated
-    model at every lambda as well, after the realigned ones. Raises ValueError like realign and sample.
+    weights: one for each lambda; each one's samples are those of the DeRaDiff KSampler at that lambda and seed. baseline: sample the model with
+    interpolated weights at every lambda as well, after the realigned ones. Raises ValueError like realign and sample.
     """
     settings.check()
-    if soup and any(weight.schedule is not None for weight in weights):
+    if baseline and any(weight.schedule is not None for weight in weights):
         raise ValueError(
             "baseline: weights are interpolated once for a whole run and cannot follow a schedule. Switch baseline off, or "
             "disconnect the schedule."
         )
-    realigned = from_one_noise(realign(pair.reference, pair.aligned, weights[0], pair.evaluation))
-    plan = [(REALIGNED, weight) for weight in weights] + [(SOUP, weight) for weight in weights if soup]
+    realigned = from_one_noise(realign(pair.reference, pair.aligned, weights[0], evaluation))
+    plan = [(REALIGNED, weight) for weight in weights] + [(INTERPOLATED, weight) for weight in weights if baseline]
     progress = latent_preview.prepare_callback(pair.reference, settings.steps * len(plan))
     latents: list[torch.Tensor] = []
     entries: list[Entry] = []

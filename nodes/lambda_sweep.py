@@ -6,23 +6,27 @@ import torch
 from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
 
+from .inputs import (
+    evaluation_input,
+    latent_output,
+    pair_inputs,
+    schedule_input,
+    seed_input,
+    steps_to_latent,
+    tolerance_input,
+)
 from .method.evaluation import TOLERANCE, Evaluation
 from .method.schedule import LambdaSchedule
 from .method.strength import checked_beta
 from .method.weights import Weight
-from .pair import evaluation_input, pair_inputs, schedule_input, tolerance_input
 from .report.grid import grid
 from .runs.lambda_lists import MOST, parse_lambdas
 from .runs.sampling import Settings
 from .runs.sweep import Pair, sweep
-from .sample import latent_output, seed_input, steps_to_latent
-from .schema import CATEGORY, schema
+from .schema import CATEGORY, ScoresType, SweepType, schema
 from .wires import Scores, Sweep
 
 _CATEGORY = f"{CATEGORY}/sweep"
-
-SweepType = io.Custom("LAMBDA_SWEEP")
-ScoresType = io.Custom("SCORES")
 
 
 class DeRaDiffLambdaSweep(io.ComfyNode):
@@ -92,8 +96,9 @@ class DeRaDiffLambdaSweep(io.ComfyNode):
     ) -> io.NodeOutput:
         settings = Settings(seed, steps, cfg, sampler_name, scheduler, denoise)
         weights = [Weight(value, schedule) for value in parse_lambdas(lambdas)]
-        models = Pair(reference, aligned, Evaluation(evaluation, reuse_tolerance))
-        return io.NodeOutput(*sweep(models, weights, settings, positive, negative, latent_image, baseline))
+        how = Evaluation(evaluation, reuse_tolerance)
+        conds = (positive, negative)
+        return io.NodeOutput(*sweep(Pair(reference, aligned), weights, how, settings, *conds, latent_image, baseline))
 
 
 class DeRaDiffSweepGrid(io.ComfyNode):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import comfy.samplers
 import torch
 from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
@@ -38,10 +39,16 @@ def realigned(
     mask: torch.Tensor | None = None,
     mask_feather: int = 0,
     reuse_tolerance: float = TOLERANCE,
-    **inputs: float,
+    **named: float,
 ) -> ModelPatcher:
-    """The realigned MODEL of a node's inputs, by their ids. mask: (H, W) or (B, H, W) in 0..1; inputs: "lambda". Raises ValueError."""
-    asked = weight(inputs["lambda"], schedule, mask, mask_feather)
+    """The realigned MODEL of a node's inputs, by their ids. mask: (H, W) or (B, H, W) in 0..1.
+
+    named: "lambda" alone, which is no name in Python. Raises ValueError for bad values, TypeError for any other name.
+    """
+    strength = named.pop("lambda")
+    if named:
+        raise TypeError(f"unknown inputs: {', '.join(named)}")
+    asked = weight(strength, schedule, mask, mask_feather)
     return realign(reference, aligned, asked, Evaluation(evaluation, reuse_tolerance))
 
 
@@ -113,3 +120,48 @@ def tolerance_input() -> io.Float.Input:
         tooltip="For reuse alone: the models take turns once the change of their difference from step to step, relative to itself, times the part "
         "of the run that is still ahead is at most this; until then both are evaluated. 0 is exact; smaller costs more and is closer to exact.",
     )
+
+
+def seed_input(name: str) -> io.Int.Input:
+    tooltip = (
+        "The random seed of the noise. The same seed gives the same noise at every lambda, so pictures can be compared."
+    )
+    return io.Int.Input(name, default=0, min=0, max=0xFFFFFFFFFFFFFFFF, control_after_generate=True, tooltip=tooltip)
+
+
+def steps_to_latent() -> list[io.Input]:
+    """steps, cfg, sampler, scheduler, conditionings and latent: as KSampler has them, the lists read when the schema is built."""
+    sampler = comfy.samplers.KSampler
+    return [
+        io.Int.Input("steps", default=20, min=1, max=10000, tooltip="The number of denoising steps."),
+        io.Float.Input(
+            "cfg",
+            default=8.0,
+            min=0.0,
+            max=100.0,
+            step=0.1,
+            round=0.01,
+            tooltip="Classifier-free guidance, applied to the realigned model. The paper used 7.5 for SD1.5 and 5 for SDXL.",
+        ),
+        io.Combo.Input(
+            "sampler_name",
+            options=sampler.SAMPLERS,
+            tooltip="The sampling algorithm. Any works; the paper used euler_ancestral.",
+        ),
+        io.Combo.Input(
+            "scheduler", options=sampler.SCHEDULERS, tooltip="How the noise levels are spread over the steps."
+        ),
+        io.Conditioning.Input(
+            "positive", tooltip="What to include. Hooks, ControlNets, areas and masks act on both models."
+        ),
+        io.Conditioning.Input("negative", tooltip="What to leave out."),
+        io.Latent.Input(
+            "latent_image",
+            tooltip="The latent to denoise; an empty one for text to image. Inpainting masks are respected.",
+        ),
+    ]
+
+
+def latent_output(tooltip: str = "The denoised latent.") -> io.Latent.Output:
+    """The LATENT that a sampler returns."""
+    return io.Latent.Output("latent", display_name="latent", tooltip=tooltip)
