@@ -3,7 +3,7 @@
 
 import { LINEAR } from "./curve_model.js";
 import { ticksOf } from "./curve_ticks.js";
-import { consumersOf, isLinked, numberOf, valueOf } from "./graph_values.js";
+import { consumersOf, isLinked, numberOf, valueOf } from "./lib/graph_values.js";
 import { REALIGNING } from "./sweep_targets.js";
 
 const kindOf = (/** @type {any} */ node) => node.comfyClass ?? node.type;

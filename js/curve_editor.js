@@ -3,12 +3,12 @@
 
 import { PRESETS, added, evaluator, format, moved, parse, presetOf, removed } from "./curve_model.js";
 import { CurvePlot } from "./curve_plot.js";
-import { keep, listener, make } from "./dom.js";
+import { keep, listener, make } from "./lib/dom.js";
 
 /**
  * @typedef {import("./curve_model.js").Point} Point
  * @typedef {import("./curve_context.js").Context} Context
- * @typedef {import("./words.js").Words} Words
+ * @typedef {import("./lib/words.js").Words} Words
  * @typedef {{write: (text: string) => void, wheel: (event: WheelEvent) => void}} Host
  * @typedef {{base: Point[], index: number, by: Point, pointer: number}} Drag from where, which point, how far beside it, by what
  */

@@ -1,7 +1,7 @@
 // The curve editor's and the read-outs' looks, in the colours of ComfyUI's theme.
 // Pure: texts.
 
-import { THEME, widgetStyle } from "./style.js";
+import { THEME, widgetStyle } from "./lib/style.js";
 
 export const ID = "deradiff-curve-style";
 

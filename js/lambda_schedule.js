@@ -5,10 +5,10 @@ import { app } from "../../scripts/app.js";
 import { contextOf } from "./curve_context.js";
 import { CurveEditor, HEIGHT } from "./curve_editor.js";
 import { CSS, ID } from "./curve_style.js";
-import { passWheel, sized, whileInGraph, writeWidget } from "./node_widgets.js";
-import { installStyle } from "./style.js";
-import { watch } from "./watch.js";
-import { wordsFor } from "./words.js";
+import { passWheel, sized, whileInGraph, writeWidget } from "./lib/node_widgets.js";
+import { installStyle } from "./lib/style.js";
+import { watch } from "./lib/watch.js";
+import { wordsFor } from "./lib/words.js";
 
 const TYPE = "DERADIFF_CURVE";
 const SIZE = [340, 400];

@@ -1,7 +1,7 @@
 // The nodes of a graph that take a lambda, and writing one into them.
 // Pure but for the graph it is given: no DOM, no ComfyUI.
 
-import { writeWidget } from "./node_widgets.js";
+import { writeWidget } from "./lib/node_widgets.js";
 
 /**
  * @typedef {{key: string, label: string, node: any}} Target

@@ -1,8 +1,8 @@
 // The sweep viewer's strip of small pictures: one button for each lambda, its score below.
 // DOM only: no ComfyUI.
 
-import { button, make } from "./dom.js";
-import { lambdaText, shortNumber } from "./numbers.js";
+import { button, make } from "./lib/dom.js";
+import { lambdaText, shortNumber } from "./lib/numbers.js";
 import { readout } from "./sweep_model.js";
 
 /** @typedef {import("./sweep_model.js").Entry} Entry */

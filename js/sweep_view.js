@@ -1,8 +1,8 @@
 // The sweep viewer's element: a picture, a slider over lambda, thumbnails, and the button that uses a lambda.
 // DOM only: what it needs of ComfyUI comes in through `Host`.
 
-import { button, keep, listener, make } from "./dom.js";
-import { lambdaText } from "./numbers.js";
+import { button, keep, listener, make } from "./lib/dom.js";
+import { lambdaText } from "./lib/numbers.js";
 import { SOUP, baseline, entriesOf, imagePath, methodsOf, nearest, readout } from "./sweep_model.js";
 import { Thumbs } from "./sweep_thumbs.js";
 

@@ -3,8 +3,8 @@
 
 import { api } from "../../scripts/api.js";
 import { app } from "../../scripts/app.js";
-import { chain, decorate, passWheel, sized, whileInGraph } from "./node_widgets.js";
-import { installStyle } from "./style.js";
+import { chain, decorate, passWheel, sized, whileInGraph } from "./lib/node_widgets.js";
+import { installStyle } from "./lib/style.js";
 import { readSweep } from "./sweep_model.js";
 import { CSS, ID } from "./sweep_style.js";
 import { targetsIn, writeLambda } from "./sweep_targets.js";

@@ -54,7 +54,7 @@ def test_the_meaning_of_lambda_is_said_while_it_changes(curve: CurvePage) -> Non
     expect(line).to_have_text("lambda comes from its input")
 
 
-SAID = "async ({ meaning }, weight) => meaning(weight, (await import('/extensions/PACK/words.js')).wordsFor('en'))"
+SAID = "async ({ meaning }, weight) => meaning(weight, (await import('/extensions/PACK/lib/words.js')).wordsFor('en'))"
 SAID = SAID.replace("PACK", comfyui.PACK)
 LAMBDA_S_PLACE = """id => {
   const { canvas } = window.app;
@@ -112,7 +112,7 @@ def test_the_workflows_open_with_the_values_they_were_saved_with(opened: CurvePa
 
 def test_the_words_follow_the_front_end_s_language(curve: CurvePage) -> None:
     said = "({ wordsFor }) => ['zh', 'ja', 'en', 'fr'].map((locale) => wordsFor(locale).readout('0.42', '0.63'))"
-    chinese, japanese, english, unknown = curve.module("words", said)
+    chinese, japanese, english, unknown = curve.module("lib/words", said)
     assert (chinese[:2], japanese[:2], english) == ("进度", "進行", unknown)
 
 
