@@ -4,9 +4,8 @@
 import { LINEAR } from "./curve_model.js";
 import { ticksOf } from "./curve_ticks.js";
 import { consumersOf, isLinked, numberOf, valueOf } from "./lib/graph_values.js";
-import { REALIGNING } from "./sweep_targets.js";
+import { REALIGNING, kindOf } from "./lib/kinds.js";
 
-const kindOf = (/** @type {any} */ node) => node.comfyClass ?? node.type;
 const TAKE_A_SCHEDULE = [...REALIGNING, "DeRaDiffLambdaSweep"];
 
 /**

@@ -6,11 +6,11 @@ import { CSS, ID } from "./curve_style.js";
 import { betaLine, meaning, withFactors } from "./lambda_meaning.js";
 import { make } from "./lib/dom.js";
 import { isLinked, numberOf } from "./lib/graph_values.js";
+import { REALIGNING } from "./lib/kinds.js";
 import { MARGIN, decorate, sized, whileInGraph } from "./lib/node_widgets.js";
 import { installStyle } from "./lib/style.js";
 import { watch } from "./lib/watch.js";
 import { wordsFor } from "./lib/words.js";
-import { REALIGNING } from "./sweep_targets.js";
 
 const NAME = "lambda_meaning";
 const HEIGHT = 18; // pixels

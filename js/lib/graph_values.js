@@ -1,12 +1,13 @@
 // Reading a graph as far as it can be known before it runs: values of inputs, and the nodes behind an output.
 // Pure but for the graph it is given: no DOM, no ComfyUI.
 
+import { kindOf } from "./kinds.js";
+
 const RUNS = [undefined, 0]; // modes of a node that is neither muted nor bypassed
 const NUMBERS = ["PrimitiveFloat", "PrimitiveInt", "PrimitiveNode"]; // nodes that only hold a number, in their first widget
 const DEEPEST = 20; // reroutes one after another
 
 const linkIn = (/** @type {any} */ graph, /** @type {any} */ id) => graph?.getLink?.(id) ?? graph?.links?.get?.(id) ?? graph?.links?.[id];
-const kindOf = (/** @type {any} */ node) => node.comfyClass ?? node.type;
 
 /**
  * @param {any} node

@@ -1,0 +1,10 @@
+// The kinds of nodes that the parts ask for.
+// Pure: no DOM, no ComfyUI.
+
+/**
+ * @param {any} node
+ * @returns {string}
+ */
+export const kindOf = (node) => node.comfyClass ?? node.type;
+
+export const REALIGNING = ["DeRaDiffKSampler", "DeRaDiffKSamplerAdvanced", "DeRaDiffRealign"];
