@@ -2,8 +2,8 @@
 // Of the modules behind it the one that knows ComfyUI; it works in LiteGraph and in Nodes 2.0.
 
 import { app } from "../../scripts/app.js";
-import { CSS, ID } from "./curve_style.js";
 import { betaLine, meaning, withFactors } from "./lambda_meaning.js";
+import { CSS, ID } from "./lambda_style.js";
 import { make } from "./lib/dom.js";
 import { isLinked, numberOf } from "./lib/graph_values.js";
 import { REALIGNING } from "./lib/kinds.js";
