@@ -1,7 +1,7 @@
 // The read-outs' style, in the colours of ComfyUI's theme.
 // Pure: a text.
 
-import { THEME } from "./lib/style.js";
+import { THEME } from "../lib/style.js";
 
 export const ID = "deradiff-lambda-style";
 

@@ -1,10 +1,10 @@
 // What a lambda means, in words.
 // Pure: no DOM, no ComfyUI.
 
-import { lambdaText } from "./lib/numbers.js";
+import { lambdaText } from "../lib/numbers.js";
 
 /**
- * @typedef {import("./lib/words.js").Words} Words
+ * @typedef {import("../lib/words.js").Words} Words
  */
 
 /**
