@@ -122,7 +122,7 @@ def test_the_curves_are_those_of_python_bit_for_bit(curve: CurvePage) -> None:
       const at = model.evaluator(points, interpolation);
       return xs.filter((x, index) => at(x) !== ys[index]).length;
     })"""
-    assert curve.module("curve_model", compare, golden) == [0] * len(golden)
+    assert curve.module("curve/model", compare, golden) == [0] * len(golden)
 
 
 def test_points_keep_their_order_wherever_they_are_moved(curve: CurvePage) -> None:
@@ -140,7 +140,7 @@ def test_points_keep_their_order_wherever_they_are_moved(curve: CurvePage) -> No
       }
       return made;
     }"""
-    made = curve.module("curve_model", moves)
+    made = curve.module("curve/model", moves)
     assert isinstance(made, list), made
     for text in made:
         parse_curve(text)
@@ -170,7 +170,7 @@ def test_ticks_are_where_comfyui_s_steps_begin(curve: CurvePage, kind: str) -> N
             expected.append([progress.at(torch.stack([sigma])) for sigma in sigmas[start:end]])
             names = ("steps", "denoise", "sampler", "scheduler", "start", "end")
             settings.append(dict(zip(names, (steps, denoise, sampler, scheduler, start, end), strict=True)))
-    found = curve.module("curve_ticks", "({ ticksOf }, all) => all.map(ticksOf)", settings)
+    found = curve.module("curve/ticks", "({ ticksOf }, all) => all.map(ticksOf)", settings)
     for setting, ticks, starts in zip(settings, found, expected, strict=True):
         assert ticks == pytest.approx(starts, abs=0.01), setting
 

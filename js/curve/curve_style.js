@@ -1,7 +1,7 @@
 // The curve editor's style, in the colours of ComfyUI's theme.
 // Pure: a text.
 
-import { widgetStyle } from "./lib/style.js";
+import { widgetStyle } from "../lib/style.js";
 
 export const ID = "deradiff-curve-style";
 

@@ -1,14 +1,14 @@
 // The curve editor's element: the plot with its gestures and keys, presets, and a read-out.
 // DOM only: what it needs of ComfyUI comes in through `Host`.
 
-import { PRESETS, added, evaluator, format, moved, parse, presetOf, removed } from "./curve_model.js";
-import { CurvePlot } from "./curve_plot.js";
-import { keep, listener, make } from "./lib/dom.js";
+import { keep, listener, make } from "../lib/dom.js";
+import { PRESETS, added, evaluator, format, moved, parse, presetOf, removed } from "./model.js";
+import { CurvePlot } from "./plot.js";
 
 /**
- * @typedef {import("./curve_model.js").Point} Point
- * @typedef {import("./curve_context.js").Context} Context
- * @typedef {import("./lib/words.js").Words} Words
+ * @typedef {import("./model.js").Point} Point
+ * @typedef {import("./context.js").Context} Context
+ * @typedef {import("../lib/words.js").Words} Words
  * @typedef {{write: (text: string) => void, wheel: (event: WheelEvent) => void}} Host
  * @typedef {{base: Point[], index: number, by: Point, pointer: number}} Drag from where, which point, how far beside it, by what
  */

@@ -1,13 +1,13 @@
 // The curve editor's drawing: axes, the curve, its points, the steps, what lies outside of the schedule.
 // DOM only: no ComfyUI. It draws what it is told and knows where a pointer is.
 
-import { HIGHEST, evaluator } from "./curve_model.js";
-import { makeSvg, setAll } from "./lib/dom.js";
+import { makeSvg, setAll } from "../lib/dom.js";
+import { HIGHEST, evaluator } from "./model.js";
 
 /**
- * @typedef {import("./curve_model.js").Point} Point
- * @typedef {import("./curve_context.js").Context} Context
- * @typedef {import("./lib/words.js").Words} Words
+ * @typedef {import("./model.js").Point} Point
+ * @typedef {import("./context.js").Context} Context
+ * @typedef {import("../lib/words.js").Words} Words
  */
 
 const EDGE = { left: 24, right: 12, top: 10, bottom: 18 }; // pixels around the plot

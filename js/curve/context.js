@@ -1,10 +1,10 @@
 // What a curve editor needs to know of the graph around its node: the other inputs, lambda and the sampler's steps.
 // Pure but for the graph it is given: no DOM, no ComfyUI.
 
-import { LINEAR } from "./curve_model.js";
-import { ticksOf } from "./curve_ticks.js";
-import { consumersOf, isLinked, numberOf, valueOf } from "./lib/graph_values.js";
-import { REALIGNING, kindOf } from "./lib/kinds.js";
+import { consumersOf, isLinked, numberOf, valueOf } from "../lib/graph_values.js";
+import { REALIGNING, kindOf } from "../lib/kinds.js";
+import { LINEAR } from "./model.js";
+import { ticksOf } from "./ticks.js";
 
 const TAKE_A_SCHEDULE = [...REALIGNING, "DeRaDiffLambdaSweep"];
 
