@@ -267,7 +267,7 @@ def test_what_the_model_says(viewer: Viewer) -> None:
     """The pure module, in the browser that runs it."""
     said = viewer.page.evaluate(
         """async (pack) => {
-          const model = await import(`/extensions/${pack}/sweep_model.js`);
+          const model = await import(`/extensions/${pack}/sweep/results.js`);
           const entry = (lambda, method, kl) => ({ lambda, method, kl, seconds: 1.25, samples: [{ score: 0.3149 }, { score: null }] });
           const entries = [entry(1, "soup", null), entry(0.75, "realigned", 12.34), entry(0.25, "realigned", 0)];
           const sweep = model.readSweep({ deradiff_sweep: [{ entries }] });

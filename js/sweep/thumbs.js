@@ -1,11 +1,11 @@
 // The sweep viewer's strip of small pictures: one button for each lambda, its score below.
 // DOM only: no ComfyUI.
 
-import { button, make } from "./lib/dom.js";
-import { lambdaText, shortNumber } from "./lib/numbers.js";
-import { readout } from "./sweep_model.js";
+import { button, make } from "../lib/dom.js";
+import { lambdaText, shortNumber } from "../lib/numbers.js";
+import { readout } from "./results.js";
 
-/** @typedef {import("./sweep_model.js").Entry} Entry */
+/** @typedef {import("./results.js").Entry} Entry */
 
 export class Thumbs {
   constructor() {

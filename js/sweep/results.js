@@ -1,7 +1,7 @@
 // What the sweep viewer shows, read from the node's results: entries, samples, the words below a picture.
 // Pure: no DOM, no ComfyUI. The results are those of nodes/viewer.py.
 
-import { lambdaText, shortNumber } from "./lib/numbers.js";
+import { lambdaText, shortNumber } from "../lib/numbers.js";
 
 export { lambdaText, shortNumber };
 

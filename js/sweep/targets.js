@@ -1,8 +1,8 @@
 // The nodes of a graph that take a lambda, and writing one into them.
 // Pure but for the graph it is given: no DOM, no ComfyUI.
 
-import { REALIGNING, kindOf } from "./lib/kinds.js";
-import { writeWidget } from "./lib/node_widgets.js";
+import { REALIGNING, kindOf } from "../lib/kinds.js";
+import { writeWidget } from "../lib/node_widgets.js";
 
 /**
  * @typedef {{key: string, label: string, node: any}} Target

@@ -1,14 +1,14 @@
 // The sweep viewer's element: a picture, a slider over lambda, thumbnails, and the button that uses a lambda.
 // DOM only: what it needs of ComfyUI comes in through `Host`.
 
-import { button, keep, listener, make } from "./lib/dom.js";
-import { lambdaText } from "./lib/numbers.js";
-import { SOUP, baseline, entriesOf, imagePath, methodsOf, nearest, readout } from "./sweep_model.js";
-import { Thumbs } from "./sweep_thumbs.js";
+import { button, keep, listener, make } from "../lib/dom.js";
+import { lambdaText } from "../lib/numbers.js";
+import { SOUP, baseline, entriesOf, imagePath, methodsOf, nearest, readout } from "./results.js";
+import { Thumbs } from "./thumbs.js";
 
 /**
- * @typedef {import("./sweep_model.js").Sweep} Sweep
- * @typedef {import("./sweep_model.js").Entry} Entry
+ * @typedef {import("./results.js").Sweep} Sweep
+ * @typedef {import("./results.js").Entry} Entry
  * @typedef {{lambda: number | null, sample: number, method: string | null, target: string | null}} State
  * @typedef {{
  *   url: (path: string) => string,
