@@ -3,8 +3,6 @@
 
 import { lambdaText, shortNumber } from "../lib/numbers.js";
 
-export { lambdaText, shortNumber };
-
 /**
  * @typedef {{filename: string, subfolder: string, type: string}} ImageRef
  * @typedef {{image: ImageRef, score: number | null}} Sample
