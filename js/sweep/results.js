@@ -11,7 +11,7 @@ import { lambdaText, shortNumber } from "../lib/numbers.js";
  */
 
 export const REALIGNED = "realigned";
-export const SOUP = "soup";
+export const INTERPOLATED = "interpolated";
 
 /**
  * The sweep in a node's results, or null: nothing was run yet, or the results are somebody else's.
@@ -39,7 +39,7 @@ export function entriesOf(sweep, method) {
  * @returns {string[]}
  */
 export function methodsOf(sweep) {
-  return [REALIGNED, SOUP].filter((method) => sweep.entries.some((entry) => entry.method === method));
+  return [REALIGNED, INTERPOLATED].filter((method) => sweep.entries.some((entry) => entry.method === method));
 }
 
 /**
@@ -75,7 +75,7 @@ export function readout(entry, sample) {
   const score = entry.samples[sample]?.score;
   const known = (/** @type {number | null | undefined} */ value) => value !== null && value !== undefined;
   const parts = [`λ = ${lambdaText(entry.lambda)}`];
-  if (entry.method === SOUP) parts.push("weights");
+  if (entry.method === INTERPOLATED) parts.push("weights");
   if (known(entry.kl)) parts.push(`KL ${shortNumber(entry.kl)} nats`);
   if (known(entry.seconds)) parts.push(`${entry.seconds.toFixed(1)} s`);
   if (known(score)) parts.push(`score ${shortNumber(score)}`);

@@ -3,7 +3,7 @@
 
 import { button, keep, listener, make } from "../lib/dom.js";
 import { lambdaText } from "../lib/numbers.js";
-import { SOUP, baseline, entriesOf, imagePath, methodsOf, nearest, readout } from "./results.js";
+import { INTERPOLATED, baseline, entriesOf, imagePath, methodsOf, nearest, readout } from "./results.js";
 import { Thumbs } from "./thumbs.js";
 
 /**
@@ -51,13 +51,16 @@ export class SweepView {
     this.next = button("", { textContent: "›", "aria-label": "Next sample" });
     this.sample = make("span");
     this.samples = make("div", "row samples", {}, [this.previous, this.sample, this.next]);
-    this.soup = button("soup", { textContent: "Merged weights", title: "Show the models with interpolated weights instead of the realigned ones" });
+    this.interpolated = button("interpolated", {
+      textContent: "Merged weights",
+      title: "Show the models with interpolated weights instead of the realigned ones",
+    });
     this.slider = make("input", "", { type: "range", min: "0", step: "1", "aria-label": "lambda" });
     this.thumbs = new Thumbs();
     this.select = make("select", "", { "aria-label": "The node to write lambda into" });
     this.status = make("div", "status", { role: "status" });
     this.use = button("use", { textContent: "Use this λ" });
-    this.bar = make("div", "row", {}, [this.readout, this.soup]);
+    this.bar = make("div", "row", {}, [this.readout, this.interpolated]);
     this.track = make("div", "row", {}, [this.slider, this.samples]);
     this.foot = make("div", "row foot", {}, [this.status, this.select, this.use]);
     this.element = make("div", "deradiff-sweep widget-expands", {}, [this.stage, this.bar, this.track, this.thumbs.element, this.foot]);
@@ -88,7 +91,7 @@ export class SweepView {
     }
     on(this.previous, "click", () => this.#sample(-1));
     on(this.next, "click", () => this.#sample(1));
-    on(this.soup, "click", () => this.#toggle());
+    on(this.interpolated, "click", () => this.#toggle());
     on(this.thumbs.element, "click", (event) => this.#choose(this.thumbs.placeOf(event.target) ?? this.#place));
     on(this.select, "change", () => (this.state.target = this.select.value));
     on(this.use, "click", () => this.#use());
@@ -116,7 +119,7 @@ export class SweepView {
     const methods = methodsOf(sweep);
     if (!methods.includes(this.state.method ?? "")) this.state.method = methods[0];
     this.state.sample = Math.min(this.state.sample, sweep.entries[0].samples.length - 1);
-    this.soup.hidden = methods.length < 2;
+    this.interpolated.hidden = methods.length < 2;
     this.samples.hidden = sweep.entries[0].samples.length < 2;
     const reference = `λ = ${lambdaText(baseline(sweep).lambda)}`;
     this.hint.textContent = `Hold to compare with ${reference}`;
@@ -164,7 +167,7 @@ export class SweepView {
     this.readout.title = this.readout.textContent + (this.#sweep?.scorer ? ` (${this.#sweep.scorer})` : "");
     this.sample.textContent = `${sample + 1} / ${entries[place].samples.length}`;
     this.sample.setAttribute("aria-label", `Sample ${sample + 1} of ${entries[place].samples.length}`);
-    this.soup.setAttribute("aria-pressed", String(this.state.method === SOUP));
+    this.interpolated.setAttribute("aria-pressed", String(this.state.method === INTERPOLATED));
     this.#drawPicture();
     this.thumbs.draw(entries, place, sample, (entry) => this.#url(entry));
   }
@@ -173,7 +176,7 @@ export class SweepView {
     if (!this.#sweep) return;
     const entry = this.#holding ? baseline(this.#sweep) : this.#entries[this.#place];
     const url = this.#url(entry);
-    this.shown.textContent = `λ = ${lambdaText(entry.lambda)}${entry.method === SOUP ? " (weights)" : ""}`;
+    this.shown.textContent = `λ = ${lambdaText(entry.lambda)}${entry.method === INTERPOLATED ? " (weights)" : ""}`;
     this.stage.classList.toggle("holding", this.#holding);
     this.picture.alt = this.shown.textContent;
     if (this.picture.getAttribute("src") !== url) this.picture.src = url;
