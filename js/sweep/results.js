@@ -1,4 +1,4 @@
-// What the sweep viewer shows, read from the node's results: entries, samples, the words below a picture.
+// What the sweep viewer shows, read from the node's results: entries, samples, the words below an image.
 // Pure: no DOM, no ComfyUI. The results are those of nodes/viewer.py.
 
 import { lambdaText, shortNumber } from "../lib/numbers.js";
@@ -57,7 +57,7 @@ export function nearest(entries, lambda) {
 }
 
 /**
- * What a picture is compared with: lambda 0, the reference; the smallest lambda where 0 was not swept.
+ * What an image is compared with: lambda 0, the reference; the smallest lambda where 0 was not swept.
  * @param {Sweep} sweep
  * @returns {Entry}
  */
@@ -83,7 +83,7 @@ export function readout(entry, sample) {
 }
 
 /**
- * Where the server gives the picture.
+ * Where the server gives the image.
  * @param {ImageRef} image
  * @returns {string}
  */

@@ -1,4 +1,4 @@
-// The sweep viewer's strip of small pictures: one button for each lambda, its score below.
+// The sweep viewer's strip of thumbnails: one button for each lambda, its score below.
 // DOM only: no ComfyUI.
 
 import { button, make } from "../lib/dom.js";
@@ -9,7 +9,7 @@ import { readout } from "./results.js";
 
 export class Thumbs {
   constructor() {
-    this.element = make("div", "thumbs", { role: "group", "aria-label": "Pictures by lambda" });
+    this.element = make("div", "thumbs", { role: "group", "aria-label": "Images by lambda" });
   }
 
   /**

@@ -1,4 +1,4 @@
-// The sweep viewer's element: a picture, a slider over lambda, thumbnails, and the button that uses a lambda.
+// The sweep viewer's element: an image, a slider over lambda, thumbnails, and the button that uses a lambda.
 // DOM only: what it needs of ComfyUI comes in through `Host`.
 
 import { button, keep, listener, make } from "../lib/dom.js";
@@ -20,7 +20,7 @@ import { Thumbs } from "./thumbs.js";
 
 export const HEIGHT = 430; // pixels, the least
 const EMPTY = "Queue the workflow to see the sweep here.";
-const GONE = "ComfyUI has deleted these temporary pictures. Queue the workflow again.";
+const GONE = "ComfyUI has deleted these temporary images. Queue the workflow again.";
 const NO_TARGET = "There is no KSampler (DeRaDiff) or Realign Model in this workflow.";
 const HOLD_KEYS = [" ", "Enter"];
 
@@ -41,11 +41,11 @@ export class SweepView {
   }
 
   #build() {
-    this.picture = make("img", "", { alt: "", draggable: false });
+    this.image = make("img", "", { alt: "", draggable: false });
     this.shown = make("span", "tag shown");
     this.hint = make("span", "tag hint");
     this.message = make("div", "message", { role: "status" });
-    this.stage = make("div", "stage", { tabIndex: 0, role: "button" }, [this.picture, this.shown, this.hint, this.message]);
+    this.stage = make("div", "stage", { tabIndex: 0, role: "button" }, [this.image, this.shown, this.hint, this.message]);
     this.readout = make("div", "readout", { "aria-live": "polite" });
     this.previous = button("", { textContent: "‹", "aria-label": "Previous sample" });
     this.next = button("", { textContent: "›", "aria-label": "Next sample" });
@@ -83,8 +83,8 @@ export class SweepView {
     on(this.stage, "pointerup pointercancel lostpointercapture blur", () => this.#hold(false));
     on(this.stage, "keydown", (event) => this.#stageKey(event));
     on(this.stage, "keyup", (event) => HOLD_KEYS.includes(event.key) && this.#hold(false));
-    on(this.picture, "error", () => this.#say(GONE));
-    on(this.picture, "load", () => this.#say(""));
+    on(this.image, "error", () => this.#say(GONE));
+    on(this.image, "load", () => this.#say(""));
     for (const [type, missing] of /** @type {[string, boolean][]} */ ([["error", true], ["load", false]])) {
       const mark = (/** @type {any} */ event) => event.target.classList.toggle("missing", missing);
       this.element.addEventListener(type, mark, { signal, capture: true }); // these do not bubble
@@ -109,9 +109,9 @@ export class SweepView {
     this.#sweep = sweep;
     this.#holding = false;
     this.stage.classList.toggle("empty", !sweep);
-    for (const part of [this.bar, this.track, this.thumbs.element, this.foot, this.hint, this.shown, this.picture]) part.hidden = !sweep;
+    for (const part of [this.bar, this.track, this.thumbs.element, this.foot, this.hint, this.shown, this.image]) part.hidden = !sweep;
     if (!sweep) {
-      this.picture.removeAttribute("src");
+      this.image.removeAttribute("src");
       this.stage.setAttribute("aria-label", EMPTY);
       this.#say(EMPTY);
       return;
@@ -123,7 +123,7 @@ export class SweepView {
     this.samples.hidden = sweep.entries[0].samples.length < 2;
     const reference = `λ = ${lambdaText(baseline(sweep).lambda)}`;
     this.hint.textContent = `Hold to compare with ${reference}`;
-    this.stage.setAttribute("aria-label", `The picture. Hold it, or the space bar, to compare with ${reference}.`);
+    this.stage.setAttribute("aria-label", `The image. Hold it, or the space bar, to compare with ${reference}.`);
     this.status.textContent = "";
     this.refreshTargets();
     this.#draw();
@@ -168,18 +168,18 @@ export class SweepView {
     this.sample.textContent = `${sample + 1} / ${entries[place].samples.length}`;
     this.sample.setAttribute("aria-label", `Sample ${sample + 1} of ${entries[place].samples.length}`);
     this.interpolated.setAttribute("aria-pressed", String(this.state.method === INTERPOLATED));
-    this.#drawPicture();
+    this.#drawImage();
     this.thumbs.draw(entries, place, sample, (entry) => this.#url(entry));
   }
 
-  #drawPicture() {
+  #drawImage() {
     if (!this.#sweep) return;
     const entry = this.#holding ? baseline(this.#sweep) : this.#entries[this.#place];
     const url = this.#url(entry);
     this.shown.textContent = `λ = ${lambdaText(entry.lambda)}${entry.method === INTERPOLATED ? " (weights)" : ""}`;
     this.stage.classList.toggle("holding", this.#holding);
-    this.picture.alt = this.shown.textContent;
-    if (this.picture.getAttribute("src") !== url) this.picture.src = url;
+    this.image.alt = this.shown.textContent;
+    if (this.image.getAttribute("src") !== url) this.image.src = url;
   }
 
   /** @param {Entry} entry */
@@ -187,7 +187,7 @@ export class SweepView {
     return this.host.url(imagePath(entry.samples[this.state.sample].image));
   }
 
-  /** @param {string} text over the picture; none uncovers it */
+  /** @param {string} text over the image; none uncovers it */
   #say(text) {
     this.message.textContent = text;
     this.message.hidden = !text;
@@ -217,7 +217,7 @@ export class SweepView {
   }
 
   /**
-   * The slider's own keys are the browser's; these two work on the picture as well.
+   * The slider's own keys are the browser's; these two work on the image as well.
    * @param {KeyboardEvent} event
    */
   #stageKey(event) {
@@ -244,7 +244,7 @@ export class SweepView {
     if (!this.#sweep || this.#holding === down) return;
     this.#holding = down;
     if (down && pointer !== undefined) this.stage.setPointerCapture(pointer);
-    this.#drawPicture();
+    this.#drawImage();
   }
 
   #use() {
