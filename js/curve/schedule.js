@@ -1,5 +1,5 @@
-// The node DeRaDiffLambdaSchedule in ComfyUI's front end: its curve's widget.
-// Of the editor's modules the one that knows ComfyUI; it works in LiteGraph and in Nodes 2.0.
+// The node DeRaDiffLambdaSchedule in ComfyUI's front end: the widget of its curve.
+// The only module of the editor that imports ComfyUI. Works in LiteGraph and in Nodes 2.0.
 
 import { app } from "../../../scripts/app.js";
 import { passWheel, sized, whileInGraph, writeWidget } from "../lib/node_widgets.js";

@@ -8,7 +8,7 @@ import { lambdaText } from "../lib/numbers.js";
  */
 
 /**
- * @param {number | null} lambda null: it comes by a link and is not known before the run
+ * @param {number | null} lambda null: it comes from a link and is unknown before the run
  * @param {Words} words
  * @returns {string} "0.50: twice as regularised as trained"
  */

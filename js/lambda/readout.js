@@ -1,5 +1,5 @@
 // The line at the end of a node that says what its lambda means.
-// Of the modules behind it the one that knows ComfyUI; it works in LiteGraph and in Nodes 2.0.
+// The only module of the read-out that imports ComfyUI. Works in LiteGraph and in Nodes 2.0.
 
 import { app } from "../../../scripts/app.js";
 import { make } from "../lib/dom.js";

@@ -1,4 +1,4 @@
-// The kinds of nodes that the parts ask for.
+// The type of a node, and the types that realign.
 // Pure: no DOM, no ComfyUI.
 
 /**

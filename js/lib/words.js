@@ -1,4 +1,4 @@
-// What the curve editor and the read-outs say, in the front end's languages; English for those that are not here.
+// The texts of the curve editor and the read-outs in the front end's languages; English for all others.
 // Pure: no DOM, no ComfyUI.
 
 const ENGLISH = {

@@ -1,4 +1,4 @@
-// What the sweep viewer shows, read from the node's results: entries, samples, the words below an image.
+// What the sweep viewer shows, read from the node's results: entries, samples, the text below an image.
 // Pure: no DOM, no ComfyUI. The results are those of nodes/viewer.py.
 
 import { lambdaText, shortNumber } from "../lib/numbers.js";
@@ -14,7 +14,7 @@ export const REALIGNED = "realigned";
 export const INTERPOLATED = "interpolated";
 
 /**
- * The sweep in a node's results, or null: nothing was run yet, or the results are somebody else's.
+ * The sweep in a node's results, or null: nothing was run yet, or the results are not the viewer's.
  * @param {any} output what onExecuted and app.nodeOutputs give for one node
  * @returns {Sweep | null}
  */
@@ -34,7 +34,7 @@ export function entriesOf(sweep, method) {
 }
 
 /**
- * The methods that the sweep has, the realigned first.
+ * The methods of the sweep, realigned first.
  * @param {Sweep} sweep
  * @returns {string[]}
  */
@@ -43,7 +43,7 @@ export function methodsOf(sweep) {
 }
 
 /**
- * The place of the entry whose lambda is nearest; of two, the smaller.
+ * The index of the entry with the nearest lambda; of two, the smaller.
  * @param {Entry[]} entries
  * @param {number} lambda
  * @returns {number}
@@ -66,7 +66,7 @@ export function baseline(sweep) {
 }
 
 /**
- * "λ = 0.50 · KL 12.3 nats · 1.2 s · score 0.31"; what is not known is left out.
+ * "λ = 0.50 · KL 12.3 nats · 1.2 s · score 0.31"; unknown parts are left out.
  * @param {Entry} entry
  * @param {number} sample
  * @returns {string}
@@ -83,7 +83,7 @@ export function readout(entry, sample) {
 }
 
 /**
- * Where the server gives the image.
+ * The server's path to the image.
  * @param {ImageRef} image
  * @returns {string}
  */

@@ -1,4 +1,4 @@
-// The sweep viewer's looks, in the colours of ComfyUI's theme.
+// The sweep viewer's style, in the colours of ComfyUI's theme.
 // Pure: a text.
 
 import { widgetStyle } from "../lib/style.js";

@@ -1,5 +1,5 @@
 // The nodes of a graph that take a lambda, and writing one into them.
-// Pure but for the graph it is given: no DOM, no ComfyUI.
+// Uses only the graph it is given: no DOM, no ComfyUI.
 
 import { REALIGNING, kindOf } from "../lib/kinds.js";
 import { writeWidget } from "../lib/node_widgets.js";

@@ -13,7 +13,7 @@ export class Thumbs {
   }
 
   /**
-   * Buttons are made anew only where their number changed.
+   * Buttons are reused; only missing ones are added and surplus ones removed.
    * @param {Entry[]} entries
    * @param {number} place the chosen one
    * @param {number} sample
@@ -60,7 +60,7 @@ export class Thumbs {
     thumb.setAttribute("aria-current", String(chosen));
   }
 
-  /** @param {HTMLElement} thumb scrolled into the strip, and nothing else scrolled with it */
+  /** @param {HTMLElement} thumb scrolled into view by scrolling the strip only */
   #reveal(thumb) {
     const left = thumb.offsetLeft - this.element.offsetLeft;
     const { scrollLeft, clientWidth } = this.element;

@@ -31,7 +31,7 @@ export class SweepView {
 
   /**
    * @param {Host} host
-   * @param {State} state kept outside, so that it outlives a node that is made anew
+   * @param {State} state kept outside, so that it survives when the node is recreated
    */
   constructor(host, state) {
     this.host = host;
@@ -67,7 +67,7 @@ export class SweepView {
     this.element.style.setProperty("--deradiff-height", `${HEIGHT}px`);
   }
 
-  /** Start to listen; again after stop(). */
+  /** Start listening; possible again after stop(). */
   start() {
     if (this.#listening) return;
     this.#listening = new AbortController();
@@ -97,7 +97,7 @@ export class SweepView {
     on(this.use, "click", () => this.#use());
   }
 
-  /** Stop listening to anything. */
+  /** Stop listening. */
   stop() {
     this.#listening?.abort();
     this.#listening = null;
@@ -129,7 +129,7 @@ export class SweepView {
     this.#draw();
   }
 
-  /** Look again for nodes to write lambda into: the graph may have changed. */
+  /** Update the nodes that lambda can be written into: the graph may have changed. */
   refreshTargets() {
     const targets = this.host.targets();
     if (!targets.some(({ key }) => key === this.state.target)) this.state.target = targets[0]?.key ?? null;
@@ -149,7 +149,7 @@ export class SweepView {
     return this.#sweep ? entriesOf(this.#sweep, this.state.method ?? "") : [];
   }
 
-  /** @returns {number} the place on the slider; the middle at first */
+  /** @returns {number} the position on the slider; initially the middle */
   get #place() {
     const entries = this.#entries;
     return this.state.lambda === null ? entries.length >> 1 : nearest(entries, this.state.lambda);
@@ -187,7 +187,7 @@ export class SweepView {
     return this.host.url(imagePath(entry.samples[this.state.sample].image));
   }
 
-  /** @param {string} text over the image; none uncovers it */
+  /** @param {string} text over the image; empty hides it */
   #say(text) {
     this.message.textContent = text;
     this.message.hidden = !text;

@@ -1,5 +1,5 @@
 // The node DeRaDiffSweepViewer in ComfyUI's front end: its widget, and where its results come from.
-// Of the viewer's modules the one that knows ComfyUI; it works in LiteGraph and in Nodes 2.0.
+// The only module of the viewer that imports ComfyUI. Works in LiteGraph and in Nodes 2.0.
 
 import { api } from "../../../scripts/api.js";
 import { app } from "../../../scripts/app.js";
@@ -16,7 +16,7 @@ const SIZE = [400, 560];
 
 /** @type {Map<any, SweepView>} the viewers of the nodes that are in a graph now */
 const viewers = new Map();
-/** @type {Map<string, import("./view.js").State>} what each was set to: switching tabs makes the nodes anew */
+/** @type {Map<string, import("./view.js").State>} the settings of each viewer: switching tabs recreates the nodes */
 const states = new Map();
 
 const rootOf = (/** @type {any} */ node) => node.graph?.rootGraph ?? app.rootGraph ?? app.graph;
