@@ -52,7 +52,7 @@ def test_a_double_click_and_a_right_click_remove_a_point_but_not_the_last_two(cu
     expect(curve.page.locator(".litecontextmenu, .p-contextmenu")).to_have_count(0)
     curve.page.mouse.dblclick(*curve.place(1, 0))
     curve.has([0, 1], [1, 0])
-    expect(curve.readout).to_have_text("A curve keeps at least two points.")
+    expect(curve.readout).to_have_text("A curve needs at least two points.")
 
 
 def test_escape_takes_a_drag_back(curve: CurvePage) -> None:

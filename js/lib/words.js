@@ -22,7 +22,7 @@ const ENGLISH = {
   x: (/** @type {number} */ index) => `the x (progress) of point ${index} must lie between 0 and 1.`,
   y: (/** @type {number} */ index) => `the y (factor) of point ${index} must lie between 0 and 2.`,
   order: (/** @type {number} */ index) => `point ${index} must lie to the right of the point before it.`,
-  fewest: "A curve keeps at least two points.",
+  fewest: "A curve needs at least two points.",
   full: "There is no room for another point here.",
   linked: "The curve comes from its input.",
   core: "core_curve is connected and used instead of this curve.",
