@@ -1,5 +1,5 @@
 # Everything a person runs. The environment is set up on first use, outside the checkout (demo/environment.py).
-ENVIRONMENT = set -e; found="$$(python3 demo/environment.py)"; eval "$$found"; export COMFYUI_PATH;
+ENVIRONMENT = set -e; found="$$(python3 demo/environment.py $(BROWSER))"; eval "$$found"; export COMFYUI_PATH;
 
 .PHONY: demo serve test lint env train bench fidelity
 
@@ -9,8 +9,9 @@ demo: ## sample the demo pair at five lambdas into demo/output/
 serve: ## leave that ComfyUI up at http://127.0.0.1:8188
 	@$(ENVIRONMENT) "$$PYTHON" demo/serve.py
 
-test: ## the whole suite against the real ComfyUI
-	@$(ENVIRONMENT) "$$PYTHON" -m pytest
+test: BROWSER = --browser
+test: ## the whole suite against the real ComfyUI and a Chromium, which is installed if there is none
+	@$(ENVIRONMENT) export CHROMIUM; "$$PYTHON" -m pytest
 
 lint: ## ruff and the type checker
 	@$(ENVIRONMENT) "$$PYTHON" -m ruff check . && "$$PYTHON" -m ruff format --check . && MYPYPATH="$$COMFYUI_PATH" "$$PYTHON" -m mypy

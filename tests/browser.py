@@ -1,11 +1,9 @@
 """ComfyUI's own front end in a headless Chromium: open it, build a graph from an API prompt, queue it, wait.
-May import playwright and demo/comfyui.py.
+May import playwright, demo/comfyui.py and demo/browser_setup.py.
 """
 
 from __future__ import annotations
 
-import os
-import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +15,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "demo"))
 
+import browser_setup  # noqa: E402
 import comfyui  # noqa: E402
 
 WINDOW = {"width": 1500, "height": 1000}
@@ -35,13 +34,8 @@ LOADING = 120_000  # the page for the first time, on a busy machine
 
 
 def chromium() -> str:
-    """The browser's path. Raises RuntimeError that says what to install."""
-    found = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-    if not found:
-        raise RuntimeError(
-            "The browser tests need Chromium: install it (Debian: apt-get install chromium), or set CHROMIUM to its path."
-        )
-    return found
+    """The browser's path, found as demo/browser_setup.py does. Raises SetUpError that says what to install."""
+    return browser_setup.found(sys.executable)
 
 
 @contextmanager

@@ -52,7 +52,7 @@ def test_a_double_click_and_a_right_click_remove_a_point_but_not_the_last_two(cu
     expect(curve.page.locator(".litecontextmenu, .p-contextmenu")).to_have_count(0)
     curve.page.mouse.dblclick(*curve.place(1, 0))
     curve.has([0, 1], [1, 0])
-    expect(curve.readout).to_have_text("A curve keeps at least two points.")
+    expect(curve.readout).to_have_text("A curve needs at least two points.")
 
 
 def test_escape_takes_a_drag_back(curve: CurvePage) -> None:
@@ -112,7 +112,7 @@ def test_the_keyboard_does_everything(curve: CurvePage) -> None:
 
 
 def test_presets(curve: CurvePage) -> None:
-    presets = curve.module("curve_model", "(model) => model.PRESETS")
+    presets = curve.module("curve/model", "(model) => model.PRESETS")
     expect(curve.part("select")).to_have_value("")
     for name, points in presets.items():
         curve.part("select").select_option(name)
@@ -201,7 +201,7 @@ def test_the_same_reasons_in_python_and_in_the_editor(curve: CurvePage) -> None:
         "[[0, 1, 2]]": "pair", '[[0, "1"]]': "pair", "[[0, true]]": "pair", "[[-1, 1]]": "x", "[[0, 1], [2, 1]]": "x",
         "[[0, 2.1]]": "y", "[[0, 1], [0, 2]]": "order", " " * 10001: "long",
     }  # fmt: skip
-    found = curve.module("curve_model", "(model, texts) => texts.map((text) => model.parse(text).problem[0])", [*texts])
+    found = curve.module("curve/model", "(model, texts) => texts.map((text) => model.parse(text).problem[0])", [*texts])
     assert found == [*texts.values()]
     for text in texts:
         with pytest.raises(ValueError, match=r"^curve: "):

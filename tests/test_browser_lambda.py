@@ -54,7 +54,7 @@ def test_the_meaning_of_lambda_is_said_while_it_changes(curve: CurvePage) -> Non
     expect(line).to_have_text("lambda comes from its input")
 
 
-SAID = "async ({ meaning }, weight) => meaning(weight, (await import('/extensions/PACK/words.js')).wordsFor('en'))"
+SAID = "async ({ meaning }, weight) => meaning(weight, (await import('/extensions/PACK/lib/words.js')).wordsFor('en'))"
 SAID = SAID.replace("PACK", comfyui.PACK)
 LAMBDA_S_PLACE = """id => {
   const { canvas } = window.app;
@@ -78,7 +78,7 @@ def test_the_meaning_follows_a_drag_or_a_key_of_the_widget(curve: CurvePage) -> 
         curve.page.mouse.move(x + 30, y, steps=6)
     expect(line).not_to_have_text(MEANINGS[0.5] + SCHEDULED)
     weight = curve.value(SAMPLER, "lambda")
-    assert line.text_content() == curve.module("lambda_meaning", SAID, weight) + SCHEDULED
+    assert line.text_content() == curve.module("lambda/meaning", SAID, weight) + SCHEDULED
     curve.page.mouse.up()
 
 
@@ -112,7 +112,7 @@ def test_the_workflows_open_with_the_values_they_were_saved_with(opened: CurvePa
 
 def test_the_words_follow_the_front_end_s_language(curve: CurvePage) -> None:
     said = "({ wordsFor }) => ['zh', 'ja', 'en', 'fr'].map((locale) => wordsFor(locale).readout('0.42', '0.63'))"
-    chinese, japanese, english, unknown = curve.module("words", said)
+    chinese, japanese, english, unknown = curve.module("lib/words", said)
     assert (chinese[:2], japanese[:2], english) == ("进度", "進行", unknown)
 
 
@@ -122,7 +122,7 @@ def test_the_curves_are_those_of_python_bit_for_bit(curve: CurvePage) -> None:
       const at = model.evaluator(points, interpolation);
       return xs.filter((x, index) => at(x) !== ys[index]).length;
     })"""
-    assert curve.module("curve_model", compare, golden) == [0] * len(golden)
+    assert curve.module("curve/model", compare, golden) == [0] * len(golden)
 
 
 def test_points_keep_their_order_wherever_they_are_moved(curve: CurvePage) -> None:
@@ -140,7 +140,7 @@ def test_points_keep_their_order_wherever_they_are_moved(curve: CurvePage) -> No
       }
       return made;
     }"""
-    made = curve.module("curve_model", moves)
+    made = curve.module("curve/model", moves)
     assert isinstance(made, list), made
     for text in made:
         parse_curve(text)
@@ -170,7 +170,7 @@ def test_ticks_are_where_comfyui_s_steps_begin(curve: CurvePage, kind: str) -> N
             expected.append([progress.at(torch.stack([sigma])) for sigma in sigmas[start:end]])
             names = ("steps", "denoise", "sampler", "scheduler", "start", "end")
             settings.append(dict(zip(names, (steps, denoise, sampler, scheduler, start, end), strict=True)))
-    found = curve.module("curve_ticks", "({ ticksOf }, all) => all.map(ticksOf)", settings)
+    found = curve.module("curve/ticks", "({ ticksOf }, all) => all.map(ticksOf)", settings)
     for setting, ticks, starts in zip(settings, found, expected, strict=True):
         assert ticks == pytest.approx(starts, abs=0.01), setting
 

@@ -123,12 +123,12 @@ def test_samples_are_switched(viewer: Viewer) -> None:
 def test_interpolated_weights_are_a_second_row_of_pictures(viewer: Viewer) -> None:
     viewer.choose("0.50")
     before = viewer.picture()
-    viewer.part(".soup").click()
+    viewer.part(".interpolated").click()
     viewer.shows("0.50")
     expect(viewer.part(".readout")).to_contain_text("λ = 0.50 · weights · ")
     assert viewer.picture() != before
     viewer.screenshot("weights")
-    viewer.part(".soup").click()
+    viewer.part(".interpolated").click()
     assert viewer.picture() == before
 
 
@@ -267,13 +267,14 @@ def test_what_the_model_says(viewer: Viewer) -> None:
     """The pure module, in the browser that runs it."""
     said = viewer.page.evaluate(
         """async (pack) => {
-          const model = await import(`/extensions/${pack}/sweep_model.js`);
+          const model = await import(`/extensions/${pack}/sweep/results.js`);
+          const numbers = await import(`/extensions/${pack}/lib/numbers.js`);
           const entry = (lambda, method, kl) => ({ lambda, method, kl, seconds: 1.25, samples: [{ score: 0.3149 }, { score: null }] });
-          const entries = [entry(1, "soup", null), entry(0.75, "realigned", 12.34), entry(0.25, "realigned", 0)];
+          const entries = [entry(1, "interpolated", null), entry(0.75, "realigned", 12.34), entry(0.25, "realigned", 0)];
           const sweep = model.readSweep({ deradiff_sweep: [{ entries }] });
           return {
-            lambdas: [0, 0.5, 0.125, 1 / 3, 10].map(model.lambdaText),
-            numbers: [0, 0.3149, -12.34, 1234.5, 1e-5, 2e7].map(model.shortNumber),
+            lambdas: [0, 0.5, 0.125, 1 / 3, 10].map(numbers.lambdaText),
+            numbers: [0, 0.3149, -12.34, 1234.5, 1e-5, 2e7].map(numbers.shortNumber),
             lines: [model.readout(entries[1], 0), model.readout(entries[0], 1)],
             baseline: model.baseline(sweep).lambda,
             nearest: [0, 0.5, 0.6, 9].map((value) => model.nearest(model.entriesOf(sweep, "realigned"), value)),

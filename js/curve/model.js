@@ -3,16 +3,16 @@
 
 /**
  * @typedef {[number, number]} Point progress 0..1 and the factor of lambda 0..2
- * @typedef {{points: Point[] | null, problem: [string, number] | null}} Parsed the problem: its name in words.js, and which point
+ * @typedef {{points: Point[] | null, problem: [string, number] | null}} Parsed the problem: its name in js/lib/words.js, and which point
  */
 
 export const HIGHEST = 2;
 export const MOST_POINTS = 64;
-export const FEWEST_POINTS = 2; // in the editor; one point is a curve as well
+export const FEWEST_POINTS = 2; // in the editor; a curve's text may have one
 export const LINEAR = "linear";
 const LONGEST = 10000; // characters of a curve's text
 const NARROWEST = 1e-6; // between the progresses of two points
-const FLATTEST = 1e-9; // slope; a stretch below it counts as level
+const FLATTEST = 1e-9; // slope; a segment below it counts as flat
 const GAP = 0.001; // between the progresses of two points, where the editor puts them
 
 /** @type {Record<string, Point[]>} */
@@ -135,7 +135,7 @@ function slopesOf(points) {
 }
 
 /**
- * How many points lie at this progress or before it.
+ * The number of points at or before this progress.
  * @param {Point[]} points
  * @param {number} x
  * @returns {number}
@@ -146,7 +146,7 @@ function placeFor(points, x) {
 }
 
 /**
- * The points with one more, and its place; null where there is no room for it.
+ * The points with one added, and its index; null if there is no room for it.
  * @param {Point[]} points
  * @param {number} x
  * @param {number} y
@@ -161,7 +161,7 @@ export function added(points, x, y) {
 }
 
 /**
- * The points with one of them elsewhere, between its neighbours.
+ * The points with one of them moved, between its neighbours.
  * @param {Point[]} points
  * @param {number} index
  * @param {number} x
@@ -170,14 +170,14 @@ export function added(points, x, y) {
  */
 export function moved(points, index, x, y) {
   const [low, high] = room(points[index - 1], points[index + 1]);
-  const [x0, y0] = points[index]; // what does not change stays as precise as it was
+  const [x0, y0] = points[index]; // an unchanged coordinate keeps its precision
   const to = x === x0 || low > high ? x0 : rounded(clamped(x, low, high));
   const up = y === y0 ? y0 : rounded(clamped(y, 0, HIGHEST));
   return points.map((point, place) => (place === index ? [to, up] : point));
 }
 
 /**
- * The points without one of them; null where too few would be left.
+ * The points without one of them; null if too few would be left.
  * @param {Point[]} points
  * @param {number} index
  * @returns {Point[] | null}
@@ -187,7 +187,7 @@ export function removed(points, index) {
 }
 
 /**
- * The least and the greatest progress between two points. Rounding takes less than half of GAP, so it keeps the order.
+ * The smallest and the largest progress between two points. Rounding takes less than half of GAP, so it keeps the order.
  * @param {Point | undefined} before
  * @param {Point | undefined} after
  */

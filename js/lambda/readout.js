@@ -1,21 +1,21 @@
 // The line at the end of a node that says what its lambda means.
-// Of the modules behind it the one that knows ComfyUI; it works in LiteGraph and in Nodes 2.0.
+// The only module of the read-out that imports ComfyUI. Works in LiteGraph and in Nodes 2.0.
 
-import { app } from "../../scripts/app.js";
-import { CSS, ID } from "./curve_style.js";
-import { make } from "./dom.js";
-import { isLinked, numberOf } from "./graph_values.js";
-import { betaLine, meaning, withFactors } from "./lambda_meaning.js";
-import { MARGIN, decorate, sized, whileInGraph } from "./node_widgets.js";
-import { installStyle } from "./style.js";
-import { REALIGNING } from "./sweep_targets.js";
-import { watch } from "./watch.js";
-import { wordsFor } from "./words.js";
+import { app } from "../../../scripts/app.js";
+import { make } from "../lib/dom.js";
+import { isLinked, numberOf } from "../lib/graph_values.js";
+import { REALIGNING } from "../lib/kinds.js";
+import { MARGIN, decorate, sized, whileInGraph } from "../lib/node_widgets.js";
+import { installStyle } from "../lib/style.js";
+import { watch } from "../lib/watch.js";
+import { wordsFor } from "../lib/words.js";
+import { CSS, ID } from "./lambda_style.js";
+import { betaLine, meaning, withFactors } from "./meaning.js";
 
 const NAME = "lambda_meaning";
 const HEIGHT = 18; // pixels
 
-/** @typedef {import("./words.js").Words} Words */
+/** @typedef {import("../lib/words.js").Words} Words */
 
 const ofLambda = (/** @type {any} */ node, /** @type {Words} */ words) =>
   withFactors(meaning(numberOf(node, "lambda"), words), isLinked(node, "schedule"), isLinked(node, "mask"), words);

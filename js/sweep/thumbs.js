@@ -1,19 +1,19 @@
-// The sweep viewer's strip of small pictures: one button for each lambda, its score below.
+// The sweep viewer's strip of thumbnails: one button for each lambda, its score below.
 // DOM only: no ComfyUI.
 
-import { button, make } from "./dom.js";
-import { lambdaText, shortNumber } from "./numbers.js";
-import { readout } from "./sweep_model.js";
+import { button, make } from "../lib/dom.js";
+import { lambdaText, shortNumber } from "../lib/numbers.js";
+import { readout } from "./results.js";
 
-/** @typedef {import("./sweep_model.js").Entry} Entry */
+/** @typedef {import("./results.js").Entry} Entry */
 
 export class Thumbs {
   constructor() {
-    this.element = make("div", "thumbs", { role: "group", "aria-label": "Pictures by lambda" });
+    this.element = make("div", "thumbs", { role: "group", "aria-label": "Images by lambda" });
   }
 
   /**
-   * Buttons are made anew only where their number changed.
+   * Buttons are reused; only missing ones are added and surplus ones removed.
    * @param {Entry[]} entries
    * @param {number} place the chosen one
    * @param {number} sample
@@ -60,7 +60,7 @@ export class Thumbs {
     thumb.setAttribute("aria-current", String(chosen));
   }
 
-  /** @param {HTMLElement} thumb scrolled into the strip, and nothing else scrolled with it */
+  /** @param {HTMLElement} thumb scrolled into view by scrolling the strip only */
   #reveal(thumb) {
     const left = thumb.offsetLeft - this.element.offsetLeft;
     const { scrollLeft, clientWidth } = this.element;

@@ -1,5 +1,5 @@
-// Making elements, and listening to them.
-// Pure but for the document: no ComfyUI.
+// Creating elements and listening to them.
+// Uses only the document: no ComfyUI.
 
 const SVG = "http://www.w3.org/2000/svg";
 

@@ -1,7 +1,7 @@
-// The curve editor's and the read-outs' looks, in the colours of ComfyUI's theme.
-// Pure: texts.
+// The curve editor's style, in the colours of ComfyUI's theme.
+// Pure: a text.
 
-import { THEME, widgetStyle } from "./style.js";
+import { widgetStyle } from "../lib/style.js";
 
 export const ID = "deradiff-curve-style";
 
@@ -48,12 +48,5 @@ ${widgetStyle("deradiff-curve", 4)}
 .deradiff-curve .message b { color: var(--error-text, #ff5a5a); font-weight: 600; }
 .deradiff-curve .message code {
   max-width: 100%; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; color: var(--faint); font-size: 11px;
-}
-.deradiff-meaning {
-  ${THEME}
-  box-sizing: border-box; width: 100%; height: var(--deradiff-height); line-height: var(--deradiff-height); contain: inline-size;
-  padding: 0 8px; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; text-align: center;
-  font-family: Inter, system-ui, sans-serif; font-size: 12px; color: var(--faint); font-variant-numeric: tabular-nums;
-  pointer-events: none;
 }
 `;

@@ -1,9 +1,7 @@
-// What the sweep viewer shows, read from the node's results: entries, samples, the words below a picture.
+// What the sweep viewer shows, read from the node's results: entries, samples, the text below an image.
 // Pure: no DOM, no ComfyUI. The results are those of nodes/viewer.py.
 
-import { lambdaText, shortNumber } from "./numbers.js";
-
-export { lambdaText, shortNumber };
+import { lambdaText, shortNumber } from "../lib/numbers.js";
 
 /**
  * @typedef {{filename: string, subfolder: string, type: string}} ImageRef
@@ -13,10 +11,10 @@ export { lambdaText, shortNumber };
  */
 
 export const REALIGNED = "realigned";
-export const SOUP = "soup";
+export const INTERPOLATED = "interpolated";
 
 /**
- * The sweep in a node's results, or null: nothing was run yet, or the results are somebody else's.
+ * The sweep in a node's results, or null: nothing was run yet, or the results are not the viewer's.
  * @param {any} output what onExecuted and app.nodeOutputs give for one node
  * @returns {Sweep | null}
  */
@@ -36,16 +34,16 @@ export function entriesOf(sweep, method) {
 }
 
 /**
- * The methods that the sweep has, the realigned first.
+ * The methods of the sweep, realigned first.
  * @param {Sweep} sweep
  * @returns {string[]}
  */
 export function methodsOf(sweep) {
-  return [REALIGNED, SOUP].filter((method) => sweep.entries.some((entry) => entry.method === method));
+  return [REALIGNED, INTERPOLATED].filter((method) => sweep.entries.some((entry) => entry.method === method));
 }
 
 /**
- * The place of the entry whose lambda is nearest; of two, the smaller.
+ * The index of the entry with the nearest lambda; of two, the smaller.
  * @param {Entry[]} entries
  * @param {number} lambda
  * @returns {number}
@@ -59,7 +57,7 @@ export function nearest(entries, lambda) {
 }
 
 /**
- * What a picture is compared with: lambda 0, the reference; the smallest lambda where 0 was not swept.
+ * What an image is compared with: lambda 0, the reference; the smallest lambda where 0 was not swept.
  * @param {Sweep} sweep
  * @returns {Entry}
  */
@@ -68,7 +66,7 @@ export function baseline(sweep) {
 }
 
 /**
- * "λ = 0.50 · KL 12.3 nats · 1.2 s · score 0.31"; what is not known is left out.
+ * "λ = 0.50 · KL 12.3 nats · 1.2 s · score 0.31"; unknown parts are left out.
  * @param {Entry} entry
  * @param {number} sample
  * @returns {string}
@@ -77,7 +75,7 @@ export function readout(entry, sample) {
   const score = entry.samples[sample]?.score;
   const known = (/** @type {number | null | undefined} */ value) => value !== null && value !== undefined;
   const parts = [`λ = ${lambdaText(entry.lambda)}`];
-  if (entry.method === SOUP) parts.push("weights");
+  if (entry.method === INTERPOLATED) parts.push("weights");
   if (known(entry.kl)) parts.push(`KL ${shortNumber(entry.kl)} nats`);
   if (known(entry.seconds)) parts.push(`${entry.seconds.toFixed(1)} s`);
   if (known(score)) parts.push(`score ${shortNumber(score)}`);
@@ -85,7 +83,7 @@ export function readout(entry, sample) {
 }
 
 /**
- * Where the server gives the picture.
+ * The server's path to the image.
  * @param {ImageRef} image
  * @returns {string}
  */

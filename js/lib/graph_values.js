@@ -1,12 +1,13 @@
-// Reading a graph as far as it can be known before it runs: values of inputs, and the nodes behind an output.
-// Pure but for the graph it is given: no DOM, no ComfyUI.
+// Reading a graph before it runs: the values of inputs, and the nodes connected to an output.
+// Uses only the graph it is given: no DOM, no ComfyUI.
+
+import { kindOf } from "./kinds.js";
 
 const RUNS = [undefined, 0]; // modes of a node that is neither muted nor bypassed
 const NUMBERS = ["PrimitiveFloat", "PrimitiveInt", "PrimitiveNode"]; // nodes that only hold a number, in their first widget
 const DEEPEST = 20; // reroutes one after another
 
 const linkIn = (/** @type {any} */ graph, /** @type {any} */ id) => graph?.getLink?.(id) ?? graph?.links?.get?.(id) ?? graph?.links?.[id];
-const kindOf = (/** @type {any} */ node) => node.comfyClass ?? node.type;
 
 /**
  * @param {any} node
@@ -18,7 +19,7 @@ export function isLinked(node, name) {
 }
 
 /**
- * What an input will be: its widget's value, or that of the node connected to it; null where only the run will tell.
+ * The value of an input: its widget's, or that of the node connected to it; null if it is unknown before the run.
  * @param {any} node
  * @param {string} name
  * @param {number} depth
@@ -46,7 +47,7 @@ function valueFrom(graph, id, depth) {
 }
 
 /**
- * The same, where only a number will do.
+ * The value of an input if it is a number, else null.
  * @param {any} node
  * @param {string} name
  * @returns {number | null}
@@ -57,7 +58,7 @@ export function numberOf(node, name) {
 }
 
 /**
- * The nodes that an output goes to, through reroutes; those of other graphs are not found.
+ * The nodes connected to an output, also through reroutes; those of other graphs are not found.
  * @param {any} node
  * @param {number} output
  * @param {number} depth

@@ -1,16 +1,16 @@
 // The curve editor's element: the plot with its gestures and keys, presets, and a read-out.
 // DOM only: what it needs of ComfyUI comes in through `Host`.
 
-import { PRESETS, added, evaluator, format, moved, parse, presetOf, removed } from "./curve_model.js";
-import { CurvePlot } from "./curve_plot.js";
-import { keep, listener, make } from "./dom.js";
+import { keep, listener, make } from "../lib/dom.js";
+import { PRESETS, added, evaluator, format, moved, parse, presetOf, removed } from "./model.js";
+import { CurvePlot } from "./plot.js";
 
 /**
- * @typedef {import("./curve_model.js").Point} Point
- * @typedef {import("./curve_context.js").Context} Context
- * @typedef {import("./words.js").Words} Words
+ * @typedef {import("./model.js").Point} Point
+ * @typedef {import("./context.js").Context} Context
+ * @typedef {import("../lib/words.js").Words} Words
  * @typedef {{write: (text: string) => void, wheel: (event: WheelEvent) => void}} Host
- * @typedef {{base: Point[], index: number, by: Point, pointer: number}} Drag from where, which point, how far beside it, by what
+ * @typedef {{base: Point[], index: number, by: Point, pointer: number}} Drag the points before it, the dragged point, its offset from the pointer, the pointer's id
  */
 
 export const HEIGHT = 216; // pixels, the least
@@ -27,8 +27,8 @@ export class CurveEditor {
   #context = ALONE;
   /** @type {Drag | null} */ #drag = null;
   /** @type {number | null} the point that was pressed last */ #pressed = null;
-  #nudged = false; // by keys, and not written yet: holding one down is one change
-  #clickAdded = false; // by the first click of what may become a double click
+  #nudged = false; // moved by keys but not written yet: holding a key is one change
+  #clickAdded = false; // a point was added by the first click of a possible double click
   /** @type {AbortController | null} */ #listening = null;
 
   /**
@@ -55,7 +55,7 @@ export class CurveEditor {
     this.text = text;
   }
 
-  /** The widget's value; one that cannot be read is kept as it is. */
+  /** The widget's value; unreadable text is kept unchanged. */
   get text() {
     return this.#text;
   }
@@ -76,7 +76,7 @@ export class CurveEditor {
     this.#say(null);
   }
 
-  /** Start to listen; again after stop(). */
+  /** Start listening; possible again after stop(). */
   start() {
     if (this.#listening) return;
     this.#listening = new AbortController();
@@ -102,7 +102,7 @@ export class CurveEditor {
     this.resizing.observe(this.frame);
   }
 
-  /** Stop listening to anything. */
+  /** Stop listening. */
   stop() {
     this.#nudged = false;
     this.#listening?.abort();
@@ -164,7 +164,7 @@ export class CurveEditor {
     return lambda === null ? text : `${text} = ${(lambda * factor).toFixed(2)}`;
   }
 
-  /** @param {Point[]} points an edit that is done, into the widget */
+  /** @param {Point[]} points a finished edit, to be written into the widget */
   #write(points) {
     const text = format(points);
     if (text === this.#text) return this.#draw();
@@ -210,7 +210,7 @@ export class CurveEditor {
     this.#sayPoint(index);
   }
 
-  /** Everything as it was before the drag. */
+  /** Restore the points from before the drag. */
   #cancel() {
     if (!this.#drag) return;
     this.#points = this.#drag.base;
@@ -219,7 +219,7 @@ export class CurveEditor {
     this.#say(null);
   }
 
-  /** Forget the drag. */
+  /** End the drag. */
   #drop() {
     const drag = this.#drag;
     this.#drag = null;
@@ -227,7 +227,7 @@ export class CurveEditor {
     if (drag && this.plot.element.hasPointerCapture(drag.pointer)) this.plot.element.releasePointerCapture(drag.pointer);
   }
 
-  /** @param {MouseEvent} event the focus stays with the point */
+  /** @param {MouseEvent} event the point keeps the focus */
   #click(event) {
     event.preventDefault();
     if (event.detail === 1) this.#clickAdded = this.#drag !== null && this.#drag.base !== this.#points;
@@ -280,7 +280,7 @@ export class CurveEditor {
     this.#sayPoint(index);
   }
 
-  /** Write what keys have moved. */
+  /** Write the points that keys have moved. */
   #settle() {
     if (!this.#nudged || !this.#points) return;
     this.#nudged = false;

@@ -1,4 +1,4 @@
-// What the curve editor and the read-outs say, in the front end's languages; English for those that are not here.
+// The texts of the curve editor and the read-outs in the front end's languages; English for all others.
 // Pure: no DOM, no ComfyUI.
 
 const ENGLISH = {
@@ -22,7 +22,7 @@ const ENGLISH = {
   x: (/** @type {number} */ index) => `the x (progress) of point ${index} must lie between 0 and 1.`,
   y: (/** @type {number} */ index) => `the y (factor) of point ${index} must lie between 0 and 2.`,
   order: (/** @type {number} */ index) => `point ${index} must lie to the right of the point before it.`,
-  fewest: "A curve keeps at least two points.",
+  fewest: "A curve needs at least two points.",
   full: "There is no room for another point here.",
   linked: "The curve comes from its input.",
   core: "core_curve is connected and used instead of this curve.",

@@ -1,15 +1,15 @@
-// Following what has no event of its own: values of other nodes' widgets, links, modes.
-// DOM timing only: no ComfyUI.
+// Watching what sends no event: values of other nodes' widgets, links, modes.
+// Uses only the page's animation frames: no ComfyUI.
 //
-// A widget is changed by dragging, typing, undo, another extension or a workflow, in two front ends; a link by many more.
-// Comparing a few values once per frame sees them all, and stops by itself while the tab is hidden.
+// Dragging, typing, undo, other extensions and workflows change a widget, in two front ends; even more changes a link.
+// Comparing a few values once per frame finds every change, and pauses while the tab is hidden.
 
 /** @type {Set<() => void>} */
 const looks = new Set();
 let waiting = false;
 
 /**
- * Call `show` with what `read` returns, now and whenever that becomes another (compared as JSON).
+ * Call `show` with what `read` returns, now and whenever it changes (compared as JSON).
  * @template T
  * @param {() => T} read
  * @param {(value: T) => void} show

@@ -1,7 +1,7 @@
-// The sweep viewer's looks, in the colours of ComfyUI's theme.
+// The sweep viewer's style, in the colours of ComfyUI's theme.
 // Pure: a text.
 
-import { widgetStyle } from "./style.js";
+import { widgetStyle } from "../lib/style.js";
 
 export const ID = "deradiff-sweep-style";
 

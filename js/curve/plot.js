@@ -1,13 +1,13 @@
-// The curve editor's drawing: axes, the curve, its points, the steps, what lies outside of the schedule.
-// DOM only: no ComfyUI. It draws what it is told and knows where a pointer is.
+// The curve editor's drawing: axes, the curve, its points, the steps, the ranges outside the schedule.
+// DOM only: no ComfyUI.
 
-import { HIGHEST, evaluator } from "./curve_model.js";
-import { makeSvg, setAll } from "./dom.js";
+import { makeSvg, setAll } from "../lib/dom.js";
+import { HIGHEST, evaluator } from "./model.js";
 
 /**
- * @typedef {import("./curve_model.js").Point} Point
- * @typedef {import("./curve_context.js").Context} Context
- * @typedef {import("./words.js").Words} Words
+ * @typedef {import("./model.js").Point} Point
+ * @typedef {import("./context.js").Context} Context
+ * @typedef {import("../lib/words.js").Words} Words
  */
 
 const EDGE = { left: 24, right: 12, top: 10, bottom: 18 }; // pixels around the plot
@@ -33,7 +33,7 @@ export class CurvePlot {
     this.showCursor(null);
   }
 
-  /** Take the element's size, as the page lays it out. */
+  /** Read the element's size from the page. */
   measure() {
     const { clientWidth: width, clientHeight: height } = this.element.parentElement;
     if (width && height) this.#size = { width, height };
@@ -55,7 +55,7 @@ export class CurvePlot {
 
   /**
    * @param {MouseEvent} event
-   * @returns {Point} where the pointer is, also outside of the plot
+   * @returns {Point} where the pointer is, possibly outside the plot
    */
   at(event) {
     const point = new DOMPoint(event.clientX, event.clientY).matrixTransform(this.element.getScreenCTM().inverse());

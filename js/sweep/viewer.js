@@ -1,14 +1,14 @@
 // The node DeRaDiffSweepViewer in ComfyUI's front end: its widget, and where its results come from.
-// Of the viewer's modules the one that knows ComfyUI; it works in LiteGraph and in Nodes 2.0.
+// The only module of the viewer that imports ComfyUI. Works in LiteGraph and in Nodes 2.0.
 
-import { api } from "../../scripts/api.js";
-import { app } from "../../scripts/app.js";
-import { chain, decorate, passWheel, sized, whileInGraph } from "./node_widgets.js";
-import { installStyle } from "./style.js";
-import { readSweep } from "./sweep_model.js";
+import { api } from "../../../scripts/api.js";
+import { app } from "../../../scripts/app.js";
+import { chain, decorate, passWheel, sized, whileInGraph } from "../lib/node_widgets.js";
+import { installStyle } from "../lib/style.js";
+import { readSweep } from "./results.js";
 import { CSS, ID } from "./sweep_style.js";
-import { targetsIn, writeLambda } from "./sweep_targets.js";
-import { HEIGHT, SweepView } from "./sweep_view.js";
+import { targetsIn, writeLambda } from "./targets.js";
+import { HEIGHT, SweepView } from "./view.js";
 
 const NODE = "DeRaDiffSweepViewer";
 const NAME = "sweep_viewer";
@@ -16,7 +16,7 @@ const SIZE = [400, 560];
 
 /** @type {Map<any, SweepView>} the viewers of the nodes that are in a graph now */
 const viewers = new Map();
-/** @type {Map<string, import("./sweep_view.js").State>} what each was set to: switching tabs makes the nodes anew */
+/** @type {Map<string, import("./view.js").State>} the settings of each viewer: switching tabs recreates the nodes */
 const states = new Map();
 
 const rootOf = (/** @type {any} */ node) => node.graph?.rootGraph ?? app.rootGraph ?? app.graph;
@@ -49,7 +49,7 @@ function update(node, outputs) {
   if (!viewer || !node.graph) return;
   const key = `${rootOf(node).id} ${locator(node)}`;
   if (!states.has(key)) states.set(key, viewer.state);
-  viewer.state = /** @type {import("./sweep_view.js").State} */ (states.get(key));
+  viewer.state = /** @type {import("./view.js").State} */ (states.get(key));
   viewer.show(readSweep(outputs?.[locator(node)]));
 }
 

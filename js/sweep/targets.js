@@ -1,13 +1,12 @@
 // The nodes of a graph that take a lambda, and writing one into them.
-// Pure but for the graph it is given: no DOM, no ComfyUI.
+// Uses only the graph it is given: no DOM, no ComfyUI.
 
-import { writeWidget } from "./node_widgets.js";
+import { REALIGNING, kindOf } from "../lib/kinds.js";
+import { writeWidget } from "../lib/node_widgets.js";
 
 /**
  * @typedef {{key: string, label: string, node: any}} Target
  */
-
-export const REALIGNING = ["DeRaDiffKSampler", "DeRaDiffKSamplerAdvanced", "DeRaDiffRealign"];
 
 /**
  * Every realigning node of the graph and of its subgraphs, in the order of the graph.
@@ -21,7 +20,7 @@ export function targetsIn(graph, path = "", seen = new Set()) {
   seen.add(graph);
   return (graph.nodes ?? graph._nodes ?? []).flatMap((/** @type {any} */ node) => {
     if (node.subgraph) return targetsIn(node.subgraph, `${path}${titleOf(node)} › `, seen);
-    if (!REALIGNING.includes(node.comfyClass ?? node.type)) return [];
+    if (!REALIGNING.includes(kindOf(node))) return [];
     return [{ key: `${graph.id}:${node.id}`, label: `${path}${titleOf(node)} (#${node.id})`, node }];
   });
 }

@@ -1,12 +1,12 @@
-// Elements as widgets of a node, in LiteGraph and in Nodes 2.0, and acting along with the node's own methods.
-// Works on the nodes it is given: imports no ComfyUI.
+// DOM elements as widgets of a node, in LiteGraph and in Nodes 2.0, and callbacks after the node's own methods.
+// Uses only the nodes it is given: imports no ComfyUI.
 
 import { watch } from "./watch.js";
 
 export const MARGIN = 4; // pixels around an element in LiteGraph
 
 /**
- * Call `after` behind the node's own method, whose result stays.
+ * Call `after` after the node's own method; the result is still the method's.
  * @param {any} node
  * @param {string} name
  * @param {(...args: any[]) => void} after
@@ -28,7 +28,7 @@ const latest = new Map();
  * @param {any} node
  * @param {string} name of the widget
  * @param {HTMLElement} element
- * @param {() => () => void} enter when the node is added; it returns what to do when it is removed
+ * @param {() => () => void} enter when the node is added; it returns what to call when it is removed
  */
 export function whileInGraph(node, name, element, enter) {
   let leave = () => {};
@@ -44,7 +44,7 @@ export function whileInGraph(node, name, element, enter) {
 }
 
 /**
- * Undo makes every node anew, and Nodes 2.0 goes on showing the elements of the old ones: put the new one there.
+ * Undo recreates every node, and Nodes 2.0 keeps showing the old node's element: replace it with the new one.
  * @param {string} place
  * @param {HTMLElement} element
  * @returns {() => void} stop
@@ -57,7 +57,7 @@ function takePlace(place, element) {
 }
 
 /**
- * What a DOM widget needs to be as high as its element; Nodes 2.0 takes the element's own height instead.
+ * The options that make a DOM widget as high as its element; Nodes 2.0 takes the element's own height instead.
  * @param {number} height of the element, in pixels
  * @returns {Record<string, any>}
  */
@@ -80,7 +80,7 @@ export function decorate(node, name, type, element, options) {
 }
 
 /**
- * Write a value into a widget as if the user had: one change, that can be undone.
+ * Write a value into a widget as the user would: one change that can be undone.
  * @param {any} node
  * @param {any} widget
  * @param {any} value
@@ -95,10 +95,10 @@ export function writeWidget(node, widget, value, canvas) {
 }
 
 /**
- * Zoom the canvas by a wheel that was turned over an element.
+ * Zoom the canvas when the wheel is turned over an element.
  * @param {WheelEvent} event
  * @param {any} canvas
  */
 export function passWheel(event, canvas) {
-  if (!window.LiteGraph?.vueNodesMode) canvas.processMouseWheel(event); // there the node does it
+  if (!window.LiteGraph?.vueNodesMode) canvas.processMouseWheel(event); // there the node handles it
 }

@@ -1,14 +1,14 @@
 // What a lambda means, in words.
 // Pure: no DOM, no ComfyUI.
 
-import { lambdaText } from "./numbers.js";
+import { lambdaText } from "../lib/numbers.js";
 
 /**
- * @typedef {import("./words.js").Words} Words
+ * @typedef {import("../lib/words.js").Words} Words
  */
 
 /**
- * @param {number | null} lambda null: it comes by a link and is not known before the run
+ * @param {number | null} lambda null: it comes from a link and is unknown before the run
  * @param {Words} words
  * @returns {string} "0.50: twice as regularised as trained"
  */

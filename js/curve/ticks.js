@@ -1,4 +1,4 @@
-// Where a sampler's steps begin in progress, as far as that is known without the model.
+// Where a sampler's steps begin in progress, as far as it is known without the model.
 // Pure: no DOM, no ComfyUI.
 //
 // Progress is the inverse of the model's percent_to_sigma. For schedulers that are even in timesteps it does not depend on
@@ -12,7 +12,7 @@ const TIMESTEPS = 1000; // of the models' training
 
 const evenly = (/** @type {number} */ count, /** @type {number} */ of) => Array.from({ length: count }, (_, index) => index / of);
 
-/** The first sigma at 1 of TIMESTEPS, then every so many: rarely as many steps as were asked for. @param {number} count */
+/** The first sigma at 1 of TIMESTEPS, then every so many: rarely as many steps as requested. @param {number} count */
 function ddimUniform(count) {
   const stride = Math.max(Math.floor(TIMESTEPS / count), 1);
   const steps = Math.ceil((TIMESTEPS - 1) / stride);
@@ -26,11 +26,11 @@ const SCHEDULERS = {
   sgm_uniform: (count) => evenly(count, count),
   ddim_uniform: ddimUniform,
 };
-/** ComfyUI gives these samplers a step more and drops the last but one sigma. */
+/** ComfyUI gives these samplers one more step and drops the second-to-last sigma. */
 const DISCARD_PENULTIMATE = ["dpm_2", "dpm_2_ancestral", "uni_pc", "uni_pc_bh2"];
 
 /**
- * The progress at the beginning of each step; null if it cannot be known.
+ * The progress at the beginning of each step; null if it is unknown.
  * @param {Settings} settings
  * @returns {number[] | null}
  */

@@ -1,14 +1,14 @@
-// The sweep viewer's element: a picture, a slider over lambda, thumbnails, and the button that uses a lambda.
+// The sweep viewer's element: an image, a slider over lambda, thumbnails, and the button that uses a lambda.
 // DOM only: what it needs of ComfyUI comes in through `Host`.
 
-import { button, keep, listener, make } from "./dom.js";
-import { lambdaText } from "./numbers.js";
-import { SOUP, baseline, entriesOf, imagePath, methodsOf, nearest, readout } from "./sweep_model.js";
-import { Thumbs } from "./sweep_thumbs.js";
+import { button, keep, listener, make } from "../lib/dom.js";
+import { lambdaText } from "../lib/numbers.js";
+import { INTERPOLATED, baseline, entriesOf, imagePath, methodsOf, nearest, readout } from "./results.js";
+import { Thumbs } from "./thumbs.js";
 
 /**
- * @typedef {import("./sweep_model.js").Sweep} Sweep
- * @typedef {import("./sweep_model.js").Entry} Entry
+ * @typedef {import("./results.js").Sweep} Sweep
+ * @typedef {import("./results.js").Entry} Entry
  * @typedef {{lambda: number | null, sample: number, method: string | null, target: string | null}} State
  * @typedef {{
  *   url: (path: string) => string,
@@ -20,7 +20,7 @@ import { Thumbs } from "./sweep_thumbs.js";
 
 export const HEIGHT = 430; // pixels, the least
 const EMPTY = "Queue the workflow to see the sweep here.";
-const GONE = "ComfyUI has deleted these temporary pictures. Queue the workflow again.";
+const GONE = "ComfyUI has deleted these temporary images. Queue the workflow again.";
 const NO_TARGET = "There is no KSampler (DeRaDiff) or Realign Model in this workflow.";
 const HOLD_KEYS = [" ", "Enter"];
 
@@ -31,7 +31,7 @@ export class SweepView {
 
   /**
    * @param {Host} host
-   * @param {State} state kept outside, so that it outlives a node that is made anew
+   * @param {State} state kept outside, so that it survives when the node is recreated
    */
   constructor(host, state) {
     this.host = host;
@@ -41,30 +41,33 @@ export class SweepView {
   }
 
   #build() {
-    this.picture = make("img", "", { alt: "", draggable: false });
+    this.image = make("img", "", { alt: "", draggable: false });
     this.shown = make("span", "tag shown");
     this.hint = make("span", "tag hint");
     this.message = make("div", "message", { role: "status" });
-    this.stage = make("div", "stage", { tabIndex: 0, role: "button" }, [this.picture, this.shown, this.hint, this.message]);
+    this.stage = make("div", "stage", { tabIndex: 0, role: "button" }, [this.image, this.shown, this.hint, this.message]);
     this.readout = make("div", "readout", { "aria-live": "polite" });
     this.previous = button("", { textContent: "‹", "aria-label": "Previous sample" });
     this.next = button("", { textContent: "›", "aria-label": "Next sample" });
     this.sample = make("span");
     this.samples = make("div", "row samples", {}, [this.previous, this.sample, this.next]);
-    this.soup = button("soup", { textContent: "Merged weights", title: "Show the models with interpolated weights instead of the realigned ones" });
+    this.interpolated = button("interpolated", {
+      textContent: "Merged weights",
+      title: "Show the models with interpolated weights instead of the realigned ones",
+    });
     this.slider = make("input", "", { type: "range", min: "0", step: "1", "aria-label": "lambda" });
     this.thumbs = new Thumbs();
     this.select = make("select", "", { "aria-label": "The node to write lambda into" });
     this.status = make("div", "status", { role: "status" });
     this.use = button("use", { textContent: "Use this λ" });
-    this.bar = make("div", "row", {}, [this.readout, this.soup]);
+    this.bar = make("div", "row", {}, [this.readout, this.interpolated]);
     this.track = make("div", "row", {}, [this.slider, this.samples]);
     this.foot = make("div", "row foot", {}, [this.status, this.select, this.use]);
     this.element = make("div", "deradiff-sweep widget-expands", {}, [this.stage, this.bar, this.track, this.thumbs.element, this.foot]);
     this.element.style.setProperty("--deradiff-height", `${HEIGHT}px`);
   }
 
-  /** Start to listen; again after stop(). */
+  /** Start listening; possible again after stop(). */
   start() {
     if (this.#listening) return;
     this.#listening = new AbortController();
@@ -80,21 +83,21 @@ export class SweepView {
     on(this.stage, "pointerup pointercancel lostpointercapture blur", () => this.#hold(false));
     on(this.stage, "keydown", (event) => this.#stageKey(event));
     on(this.stage, "keyup", (event) => HOLD_KEYS.includes(event.key) && this.#hold(false));
-    on(this.picture, "error", () => this.#say(GONE));
-    on(this.picture, "load", () => this.#say(""));
+    on(this.image, "error", () => this.#say(GONE));
+    on(this.image, "load", () => this.#say(""));
     for (const [type, missing] of /** @type {[string, boolean][]} */ ([["error", true], ["load", false]])) {
       const mark = (/** @type {any} */ event) => event.target.classList.toggle("missing", missing);
       this.element.addEventListener(type, mark, { signal, capture: true }); // these do not bubble
     }
     on(this.previous, "click", () => this.#sample(-1));
     on(this.next, "click", () => this.#sample(1));
-    on(this.soup, "click", () => this.#toggle());
+    on(this.interpolated, "click", () => this.#toggle());
     on(this.thumbs.element, "click", (event) => this.#choose(this.thumbs.placeOf(event.target) ?? this.#place));
     on(this.select, "change", () => (this.state.target = this.select.value));
     on(this.use, "click", () => this.#use());
   }
 
-  /** Stop listening to anything. */
+  /** Stop listening. */
   stop() {
     this.#listening?.abort();
     this.#listening = null;
@@ -106,9 +109,9 @@ export class SweepView {
     this.#sweep = sweep;
     this.#holding = false;
     this.stage.classList.toggle("empty", !sweep);
-    for (const part of [this.bar, this.track, this.thumbs.element, this.foot, this.hint, this.shown, this.picture]) part.hidden = !sweep;
+    for (const part of [this.bar, this.track, this.thumbs.element, this.foot, this.hint, this.shown, this.image]) part.hidden = !sweep;
     if (!sweep) {
-      this.picture.removeAttribute("src");
+      this.image.removeAttribute("src");
       this.stage.setAttribute("aria-label", EMPTY);
       this.#say(EMPTY);
       return;
@@ -116,17 +119,17 @@ export class SweepView {
     const methods = methodsOf(sweep);
     if (!methods.includes(this.state.method ?? "")) this.state.method = methods[0];
     this.state.sample = Math.min(this.state.sample, sweep.entries[0].samples.length - 1);
-    this.soup.hidden = methods.length < 2;
+    this.interpolated.hidden = methods.length < 2;
     this.samples.hidden = sweep.entries[0].samples.length < 2;
     const reference = `λ = ${lambdaText(baseline(sweep).lambda)}`;
     this.hint.textContent = `Hold to compare with ${reference}`;
-    this.stage.setAttribute("aria-label", `The picture. Hold it, or the space bar, to compare with ${reference}.`);
+    this.stage.setAttribute("aria-label", `The image. Hold it, or the space bar, to compare with ${reference}.`);
     this.status.textContent = "";
     this.refreshTargets();
     this.#draw();
   }
 
-  /** Look again for nodes to write lambda into: the graph may have changed. */
+  /** Update the nodes that lambda can be written into: the graph may have changed. */
   refreshTargets() {
     const targets = this.host.targets();
     if (!targets.some(({ key }) => key === this.state.target)) this.state.target = targets[0]?.key ?? null;
@@ -146,7 +149,7 @@ export class SweepView {
     return this.#sweep ? entriesOf(this.#sweep, this.state.method ?? "") : [];
   }
 
-  /** @returns {number} the place on the slider; the middle at first */
+  /** @returns {number} the position on the slider; initially the middle */
   get #place() {
     const entries = this.#entries;
     return this.state.lambda === null ? entries.length >> 1 : nearest(entries, this.state.lambda);
@@ -164,19 +167,19 @@ export class SweepView {
     this.readout.title = this.readout.textContent + (this.#sweep?.scorer ? ` (${this.#sweep.scorer})` : "");
     this.sample.textContent = `${sample + 1} / ${entries[place].samples.length}`;
     this.sample.setAttribute("aria-label", `Sample ${sample + 1} of ${entries[place].samples.length}`);
-    this.soup.setAttribute("aria-pressed", String(this.state.method === SOUP));
-    this.#drawPicture();
+    this.interpolated.setAttribute("aria-pressed", String(this.state.method === INTERPOLATED));
+    this.#drawImage();
     this.thumbs.draw(entries, place, sample, (entry) => this.#url(entry));
   }
 
-  #drawPicture() {
+  #drawImage() {
     if (!this.#sweep) return;
     const entry = this.#holding ? baseline(this.#sweep) : this.#entries[this.#place];
     const url = this.#url(entry);
-    this.shown.textContent = `λ = ${lambdaText(entry.lambda)}${entry.method === SOUP ? " (weights)" : ""}`;
+    this.shown.textContent = `λ = ${lambdaText(entry.lambda)}${entry.method === INTERPOLATED ? " (weights)" : ""}`;
     this.stage.classList.toggle("holding", this.#holding);
-    this.picture.alt = this.shown.textContent;
-    if (this.picture.getAttribute("src") !== url) this.picture.src = url;
+    this.image.alt = this.shown.textContent;
+    if (this.image.getAttribute("src") !== url) this.image.src = url;
   }
 
   /** @param {Entry} entry */
@@ -184,7 +187,7 @@ export class SweepView {
     return this.host.url(imagePath(entry.samples[this.state.sample].image));
   }
 
-  /** @param {string} text over the picture; none uncovers it */
+  /** @param {string} text over the image; empty hides it */
   #say(text) {
     this.message.textContent = text;
     this.message.hidden = !text;
@@ -214,7 +217,7 @@ export class SweepView {
   }
 
   /**
-   * The slider's own keys are the browser's; these two work on the picture as well.
+   * The slider's own keys are the browser's; these two work on the image as well.
    * @param {KeyboardEvent} event
    */
   #stageKey(event) {
@@ -241,7 +244,7 @@ export class SweepView {
     if (!this.#sweep || this.#holding === down) return;
     this.#holding = down;
     if (down && pointer !== undefined) this.stage.setPointerCapture(pointer);
-    this.#drawPicture();
+    this.#drawImage();
   }
 
   #use() {

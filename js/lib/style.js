@@ -1,5 +1,4 @@
-// Putting styles into the page, and the colours of ComfyUI's theme that all of them use.
-// Pure: texts, and a function that puts one into a document once.
+// Adding styles to the page, and what all of them share: the colours of ComfyUI's theme and the base of a widget.
 
 export const THEME = `
   --line: color-mix(in srgb, var(--input-text, #ddd) 18%, transparent);
@@ -9,8 +8,8 @@ export const THEME = `
 `;
 
 /**
- * What every widget of the pack begins with. The element's box is ComfyUI's own; as a column it lets the widget fill what
- * height there is, in both front ends.
+ * The base style of every widget of the pack. ComfyUI's box around the element becomes a column, so that the widget fills
+ * the available height in both front ends.
  * @param {string} name the class of the widget's element
  * @param {number} gap between its rows, in pixels
  */

@@ -1,12 +1,11 @@
-// What a curve editor needs to know of the graph around its node: the other inputs, lambda and the sampler's steps.
-// Pure but for the graph it is given: no DOM, no ComfyUI.
+// What the curve editor needs from the graph around its node: the other inputs, lambda and the sampler's steps.
+// Uses only the graph it is given: no DOM, no ComfyUI.
 
-import { LINEAR } from "./curve_model.js";
-import { ticksOf } from "./curve_ticks.js";
-import { consumersOf, isLinked, numberOf, valueOf } from "./graph_values.js";
-import { REALIGNING } from "./sweep_targets.js";
+import { consumersOf, isLinked, numberOf, valueOf } from "../lib/graph_values.js";
+import { REALIGNING, kindOf } from "../lib/kinds.js";
+import { LINEAR } from "./model.js";
+import { ticksOf } from "./ticks.js";
 
-const kindOf = (/** @type {any} */ node) => node.comfyClass ?? node.type;
 const TAKE_A_SCHEDULE = [...REALIGNING, "DeRaDiffLambdaSweep"];
 
 /**
@@ -32,7 +31,7 @@ export function contextOf(node) {
 }
 
 /**
- * What all of them are; null if they differ, or one is not known.
+ * The value they all share; null if they differ or one is unknown.
  * @template T
  * @param {(T | null)[]} values
  * @returns {T | null}

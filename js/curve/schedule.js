@@ -1,14 +1,14 @@
-// The node DeRaDiffLambdaSchedule in ComfyUI's front end: its curve's widget.
-// Of the editor's modules the one that knows ComfyUI; it works in LiteGraph and in Nodes 2.0.
+// The node DeRaDiffLambdaSchedule in ComfyUI's front end: the widget of its curve.
+// The only module of the editor that imports ComfyUI. Works in LiteGraph and in Nodes 2.0.
 
-import { app } from "../../scripts/app.js";
-import { contextOf } from "./curve_context.js";
-import { CurveEditor, HEIGHT } from "./curve_editor.js";
+import { app } from "../../../scripts/app.js";
+import { passWheel, sized, whileInGraph, writeWidget } from "../lib/node_widgets.js";
+import { installStyle } from "../lib/style.js";
+import { watch } from "../lib/watch.js";
+import { wordsFor } from "../lib/words.js";
+import { contextOf } from "./context.js";
 import { CSS, ID } from "./curve_style.js";
-import { passWheel, sized, whileInGraph, writeWidget } from "./node_widgets.js";
-import { installStyle } from "./style.js";
-import { watch } from "./watch.js";
-import { wordsFor } from "./words.js";
+import { CurveEditor, HEIGHT } from "./editor.js";
 
 const TYPE = "DERADIFF_CURVE";
 const SIZE = [340, 400];
