@@ -24,14 +24,13 @@ import comfy.hooks
 import comfy.lora
 import comfy.sd
 import comfy.utils
-import engine
 import error
 import overhead
-import standins
 import torch
 from comfy.model_patcher import ModelPatcher
-from engine import Task
 from subjects import ONE, SUM, Subject, Trio, counted, subjects
+from support import engine, standins
+from support.engine import Task
 
 FULL = {
     "num_res_blocks": [2, 2, 2, 2],

@@ -18,14 +18,14 @@ from pathlib import Path
 
 import comfy.sd
 import comfy.utils
-import engine
 import torch
 from assemble import CHECKPOINT, LORA, assemble
 from comfy.model_patcher import ModelPatcher
 from deradiff.nodes.engine.patch import realign
 from deradiff.nodes.method.evaluation import REUSE, STOCHASTIC, TOLERANCE, Evaluation
-from engine import Task
 from subjects import counted
+from support import engine
+from support.engine import Task
 
 CAPTIONS = ("a purple triangle", "a red circle", "a blue square", "a green circle")
 SAMPLERS = ("euler", "dpmpp_2m", "euler_ancestral")

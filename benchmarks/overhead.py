@@ -1,5 +1,5 @@
 """What the pack adds to a step by itself: sampling with networks that cost nothing.
-May import torch, comfy, the pack and tests/engine. Import conftest first: it starts ComfyUI.
+Import conftest first: it starts ComfyUI.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ import time
 
 import comfy.latent_formats
 import comfy.supported_models_base
-import engine
 import torch
 from comfy.model_base import BaseModel, ModelType
 from comfy.model_patcher import ModelPatcher
 from comfy.patcher_extension import WrappersMP
 from deradiff.nodes.engine.patch import realign
 from deradiff.nodes.method.evaluation import REUSE, STOCHASTIC, Evaluation
+from support import engine
 
 STEPS, ROUNDS = 200, 9
 ONE = "core KSampler, one model"

@@ -1,5 +1,5 @@
 """What the benchmarks measure beside each other: one model, the pack's ways to realign a pair, and the other ways there are.
-May import torch, comfy, the pack and tests/engine. Import conftest first: it starts ComfyUI.
+Import conftest first: it starts ComfyUI.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import comfy.hooks
-import engine
 import torch
 from comfy.model_patcher import ModelPatcher
 from comfy.patcher_extension import WrappersMP
@@ -19,7 +18,8 @@ from deradiff.nodes.method.curve import Curve
 from deradiff.nodes.method.evaluation import REUSE, STOCHASTIC, Evaluation
 from deradiff.nodes.method.schedule import LambdaSchedule
 from deradiff.nodes.method.weights import Weight
-from engine import Task
+from support import engine
+from support.engine import Task
 
 LAMBDA = 0.5
 SECOND_HALF = LambdaSchedule(Curve(((0.0, 1.0),)), start=0.5)

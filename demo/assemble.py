@@ -1,5 +1,5 @@
 """Turn the shipped weights into the files a person would have: one checkpoint and one LoRA.
-May import torch, safetensors and demo/training. The untrained text encoder is generated here, from a frozen stream.
+The untrained text encoder is generated here, from a frozen stream.
 """
 
 from __future__ import annotations

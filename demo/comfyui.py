@@ -1,5 +1,6 @@
 """A headless ComfyUI with this pack installed: prepare its folder, start it, queue prompts, fetch the pictures, stop it.
-May import aiohttp, tqdm and demo/environment.py; ComfyUI runs in a process of its own."""
+ComfyUI runs in a process of its own.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
 """Write workflows/*.json and their thumbnails: each plan is built in ComfyUI's own front end, in a headless Chromium.
-For development: python demo/export_workflows.py [name ...]. May import playwright, Pillow and the modules beside it."""
+For development: python demo/export_workflows.py [name ...].
+"""
 
 from __future__ import annotations
 

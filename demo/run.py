@@ -1,5 +1,4 @@
-"""`make demo`: sample the demo pair at five lambdas in a real ComfyUI, then choose one by a sweep; all into demo/output/.
-May import matplotlib, Pillow and the modules beside it."""
+"""`make demo`: sample the demo pair at five lambdas in a real ComfyUI, then choose one by a sweep; all into demo/output/."""
 
 from __future__ import annotations
 

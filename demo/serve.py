@@ -1,5 +1,4 @@
-"""`make serve`: the demo's ComfyUI, with the pack, its models and its workflows, at 127.0.0.1:8188 until Ctrl-C.
-May import the modules beside it."""
+"""`make serve`: the demo's ComfyUI, with the pack, its models and its workflows, at 127.0.0.1:8188 until Ctrl-C."""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
 """Run the workflows of lambda over time and over the picture on the demo pair, and lay out what they made: their thumbnails.
-For development: python demo/show_fields.py [name ...]. May import matplotlib, Pillow and the modules beside it."""
+For development: python demo/show_fields.py [name ...].
+"""
 
 from __future__ import annotations
 

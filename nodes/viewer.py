@@ -48,7 +48,7 @@ class DeRaDiffSweepViewer(io.ComfyNode):
 
 
 def payload(sweep: Sweep, files: Sequence[Mapping[str, str]], scores: Scores | None) -> dict[str, Any]:
-    """What js/sweep_model.js reads, in JSON's types: {scorer, entries: [{lambda, method, seconds, kl, samples: [{image, score}]}]}.
+    """What js/sweep/results.js reads, in JSON's types: {scorer, entries: [{lambda, method, seconds, kl, samples: [{image, score}]}]}.
 
     files: {filename, subfolder, type} of each picture. kl: the mean over the samples in nats. What is not known is None.
     """

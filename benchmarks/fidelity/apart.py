@@ -1,5 +1,4 @@
-"""How far models are from the retrained model itself, in nats: the engine's KL with the retrained model as the reference.
-May import ComfyUI, the pack's engine and the modules beside it."""
+"""How far models are from the retrained model itself, in nats: the engine's KL with the retrained model as the reference."""
 
 from __future__ import annotations
 

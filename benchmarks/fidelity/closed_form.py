@@ -1,14 +1,13 @@
-"""What lambda's approximation costs where the truth is known in closed form: mixtures of Gaussians, no training at all.
-May import tests/mixtures.py and torch."""
+"""What lambda's approximation costs where the truth is known in closed form: mixtures of Gaussians, no training at all."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-import mixtures
 import tables
 import torch
-from mixtures import CASES, Outcome
+from support import mixtures
+from support.mixtures import CASES, Outcome
 
 LAMBDAS = (0.25, 0.5, 0.75, 1.5, 2.0)
 COUNT = 3000

@@ -1,5 +1,4 @@
-"""The figures of the benchmark: means, errors against the retrained models, and their bootstrap confidence intervals.
-May import torch and evaluate."""
+"""The figures of the benchmark: means, errors against the retrained models, and their bootstrap confidence intervals."""
 
 from __future__ import annotations
 

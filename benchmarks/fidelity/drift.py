@@ -1,5 +1,4 @@
-"""What the difference to the reference is made of: a shift along the reward, which is what lambda scales, and the rest.
-May import torch and the modules beside it."""
+"""What the difference to the reference is made of: a shift along the reward, which is what lambda scales, and the rest."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""Samples of every model to compare, and what is measured of each: reward, whether it shows its caption, KL to the reference.
-May import ComfyUI, the pack's engine and the modules beside it."""
+"""Samples of every model to compare, and what is measured of each: reward, whether it shows its caption, KL to the reference."""
 
 from __future__ import annotations
 

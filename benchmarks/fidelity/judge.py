@@ -1,5 +1,4 @@
-"""Whether a picture shows its caption: a small classifier, trained on drawings in any light.
-May import torch, scenes and the demo's resumable training."""
+"""Whether a picture shows its caption: a small classifier, trained on drawings in any light."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""A LoRA out of the difference of two models: the truncated SVD of every layer's change of weights.
-May import torch only."""
+"""A LoRA out of the difference of two models: the truncated SVD of every layer's change of weights."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""The benchmark's network: ComfyUI's own UNet at a small width inside ComfyUI's own BaseModel and ModelPatcher.
-May import ComfyUI and scenes; used by training and by sampling alike."""
+"""The benchmark's network: ComfyUI's own UNet at a small width inside ComfyUI's own BaseModel and ModelPatcher."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""What the fidelity benchmark trains and compares: the betas, the seeds, and the models of a work folder.
-May import torch and training, judge, samples, network and scenes beside it."""
+"""What the fidelity benchmark trains and compares: the betas, the seeds, and the models of a work folder."""
 
 from __future__ import annotations
 

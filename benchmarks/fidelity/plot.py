@@ -1,5 +1,4 @@
-"""The benchmark's pictures: reward against lambda and KL, the errors, and samples side by side.
-May import matplotlib, numpy, Pillow, torch and the modules beside it."""
+"""The benchmark's pictures: reward against lambda and KL, the errors, and samples side by side."""
 
 from __future__ import annotations
 

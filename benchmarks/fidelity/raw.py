@@ -1,5 +1,4 @@
-"""The raw numbers of the benchmark as CSV files: means with intervals, errors with intervals, and every sample of the main setting.
-May import torch and the modules beside it."""
+"""The raw numbers of the benchmark as CSV files: means with intervals, errors with intervals, and every sample of the main setting."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""benchmarks/fidelity.md: the benchmark's tables in plain words.
-May import torch and the modules beside it."""
+"""benchmarks/fidelity.md: the benchmark's tables in plain words."""
 
 from __future__ import annotations
 

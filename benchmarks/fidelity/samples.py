@@ -1,5 +1,4 @@
-"""Sampling the benchmark's models by ComfyUI's own samplers, with the KL that the engine estimates on the way.
-May import ComfyUI, the pack's engine, network and scenes."""
+"""Sampling the benchmark's models by ComfyUI's own samplers, with the KL that the engine estimates on the way."""
 
 from __future__ import annotations
 

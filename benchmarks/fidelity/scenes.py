@@ -1,5 +1,4 @@
-"""The world of the fidelity benchmark: captioned drawings of 12x12 pixels in warmer or cooler light, and the reward.
-May import torch, numpy, Pillow and the demo's drawings (demo/training/pictures.py); nothing of ComfyUI."""
+"""The world of the fidelity benchmark: captioned drawings of 12x12 pixels in warmer or cooler light, and the reward."""
 
 from __future__ import annotations
 

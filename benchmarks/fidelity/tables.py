@@ -1,5 +1,4 @@
-"""Tables of text: Markdown and CSV.
-May import the standard library only."""
+"""Tables of text: Markdown and CSV."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
 """Training the benchmark's models: the reference on drawings, and Diffusion-DPO from it at a given beta.
-May import torch, ComfyUI through network, and the demo's resumable training (demo/training/session.py).
 
 Diffusion-DPO (Wallace et al., CVPR 2024, arXiv 2311.12908), equation 14, with the preference probability itself as the
 label instead of a draw from it:

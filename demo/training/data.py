@@ -1,5 +1,4 @@
-"""Latents and prompt embeddings of the demo's drawings, computed once and kept in the work folder.
-May import ComfyUI through networks.py."""
+"""Latents and prompt embeddings of the demo's drawings, computed once and kept in the work folder."""
 
 from __future__ import annotations
 

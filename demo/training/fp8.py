@@ -1,5 +1,4 @@
-"""Weights in half the size of fp16: float8_e4m3 with one fp16 scale per output row; vectors stay fp16.
-May import torch and safetensors."""
+"""Weights in half the size of fp16: float8_e4m3 with one fp16 scale per output row; vectors stay fp16."""
 
 from __future__ import annotations
 

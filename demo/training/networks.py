@@ -1,5 +1,4 @@
-"""The demo's networks: ComfyUI's own SD1.5 UNet at its smallest useful depth, its noise schedule, and the text encoder.
-May import ComfyUI; shared by the training scripts and by the set-up that assembles the checkpoint."""
+"""The demo's networks: ComfyUI's own SD1.5 UNet at its smallest useful depth, its noise schedule, and the text encoder."""
 
 from __future__ import annotations
 

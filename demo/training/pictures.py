@@ -1,5 +1,4 @@
-"""The demo's world: captioned drawings of one shape on a plain background, lit warmer or cooler, and the reward.
-May import Pillow, numpy and torch; nothing of ComfyUI."""
+"""The demo's world: captioned drawings of one shape on a plain background, lit warmer or cooler, and the reward."""
 
 from __future__ import annotations
 

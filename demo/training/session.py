@@ -1,5 +1,4 @@
-"""One resumable, seeded CPU training: where ComfyUI is found, initial weights, snapshots and the learning rate.
-May import torch and ComfyUI's command-line arguments; knows nothing of any one network."""
+"""One resumable, seeded CPU training: where ComfyUI is found, initial weights, snapshots and the learning rate."""
 
 from __future__ import annotations
 

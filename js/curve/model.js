@@ -1,5 +1,5 @@
 // The curve of a lambda schedule: its text, its value at a progress, its presets, and moving its points.
-// Pure: no DOM, no ComfyUI. The same numbers as nodes/realign/curve.py, bit for bit: tests/curves.json holds both to it.
+// Pure: no DOM, no ComfyUI. The same numbers as nodes/method/curve.py, bit for bit: tests/method/curves.json holds both to it.
 
 /**
  * @typedef {[number, number]} Point progress 0..1 and the factor of lambda 0..2

@@ -1,7 +1,7 @@
 """A curve through a few points: what the curve editor draws and a lambda schedule follows.
 
 Monotone cubic interpolation is that of Fritsch and Carlson (SIAM J. Numer. Anal. 17, 1980), with the end slopes that
-ComfyUI's own curves have. js/curve_model.js computes the same numbers bit for bit: tests/curves.json holds both to it.
+ComfyUI's own curves have. js/curve/model.js computes the same numbers bit for bit: tests/method/curves.json holds both to it.
 """
 
 from __future__ import annotations

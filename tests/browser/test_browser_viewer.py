@@ -1,0 +1,290 @@
+"""The sweep viewer as people use it: ComfyUI's server and front end, a headless Chromium, LiteGraph and Nodes 2.0."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, expect
+from support import browser, checkpoints
+from support.browser import comfyui
+from support.viewer_page import LAMBDAS, OTHER, SAMPLER, VIEWER, Viewer, prompt
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[comfyui.Server]:
+    base = comfyui.base_directory("standins")
+    comfyui.prepare(base)
+    checkpoints.write_once(base / "models")
+    with comfyui.Server(base, log=base / "viewer.log") as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    browser.PICTURES.mkdir(parents=True, exist_ok=True)
+    with browser.launched() as launched:
+        yield launched
+
+
+@pytest.fixture(scope="module", params=["litegraph", "nodes2"])
+def viewer(request: pytest.FixtureRequest, server: comfyui.Server, chromium: Browser) -> Iterator[Viewer]:
+    """The viewer in the page after one run, whose graph has one sampler."""
+    page = browser.opened(chromium, server, Comfy_VueNodes_Enabled=request.param == "nodes2")
+    browser.load(page, prompt(1), "one")
+    found = Viewer(page, request.param)
+    browser.frame(page, VIEWER)
+    expect(found.part(".message")).to_have_text("Queue the workflow to see the sweep here.")
+    found.screenshot("empty")
+    browser.queue(page)
+    yield found
+    page.context.close()
+
+
+def test_a_missing_chromium_is_an_error_that_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CHROMIUM", raising=False)
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(RuntimeError, match="apt-get install chromium"):
+        browser.chromium()
+
+
+def test_shows_the_run(viewer: Viewer) -> None:
+    viewer.shows("0.50")
+    expect(viewer.part(".thumbs span")).to_have_text(LAMBDAS)
+    known = re.compile(r"^λ = 0\.50 · KL [\d.e+]+ nats · \d+\.\d s · score [\d.]+$")
+    expect(viewer.part(".readout")).to_have_text(known)
+    assert all(re.fullmatch(r"[\d.]+", score) for score in viewer.part(".thumbs small").all_text_contents())
+    viewer.screenshot("run")
+
+
+def test_drag_scrubs_and_leaves_the_node_where_it_is(viewer: Viewer) -> None:
+    before = viewer.position()
+    box = viewer.slider.bounding_box()
+    middle = box["y"] + box["height"] / 2
+    viewer.page.mouse.move(box["x"] + box["width"] / 2, middle)
+    viewer.page.mouse.down()
+    seen = []
+    for part in (0.98, 0.7, 0.3, 0.02):
+        viewer.page.mouse.move(box["x"] + part * box["width"], middle, steps=4)
+        seen.append(viewer.part(".shown").text_content().removeprefix("λ = "))
+    viewer.page.mouse.up()
+    assert seen == LAMBDAS[::-1]
+    viewer.shows("0.00")
+    assert viewer.position() == before
+
+
+def test_keys_go_to_the_next_the_first_and_the_last(viewer: Viewer) -> None:
+    for place in (viewer.slider, viewer.part(".stage")):
+        place.focus()
+        for key, weight in (("Home", "0.00"), ("ArrowRight", "0.25"), ("ArrowUp", "0.50"), ("End", "1.00")):
+            viewer.page.keyboard.press(key)
+            viewer.shows(weight)
+        for key, weight in (("ArrowRight", "1.00"), ("ArrowLeft", "0.50"), ("ArrowDown", "0.25")):
+            viewer.page.keyboard.press(key)
+            viewer.shows(weight)
+
+
+def test_holding_compares_with_lambda_0(viewer: Viewer) -> None:
+    before = viewer.position()
+    viewer.choose("1.00")
+    chosen, reference = viewer.picture(), viewer.part(".thumbs img").first.get_attribute("src")
+    viewer.part(".stage").hover()
+    expect(viewer.part(".hint")).to_have_text("Hold to compare with λ = 0.00")
+    viewer.page.mouse.down()
+    viewer.page.mouse.move(5, 5)
+    expect(viewer.part(".shown")).to_have_text("λ = 0.00")
+    assert viewer.picture() == reference != chosen
+    viewer.page.mouse.up()
+    expect(viewer.part(".shown")).to_have_text("λ = 1.00")
+    viewer.part(".stage").focus()
+    viewer.page.keyboard.down("Space")
+    assert viewer.picture() == reference
+    viewer.page.keyboard.up("Space")
+    viewer.shows("1.00")
+    assert viewer.position() == before
+
+
+def test_samples_are_switched(viewer: Viewer) -> None:
+    viewer.choose("0.25")
+    before, thumb = viewer.picture(), viewer.part(".thumbs img").first.get_attribute("src")
+    expect(viewer.part(".samples span")).to_have_text("1 / 2")
+    viewer.part(".samples button").last.click()
+    expect(viewer.part(".samples span")).to_have_text("2 / 2")
+    viewer.shows("0.25")
+    assert viewer.picture() != before and viewer.part(".thumbs img").first.get_attribute("src") != thumb
+    viewer.part(".samples button").first.click()
+    assert viewer.picture() == before
+
+
+def test_interpolated_weights_are_a_second_row_of_pictures(viewer: Viewer) -> None:
+    viewer.choose("0.50")
+    before = viewer.picture()
+    viewer.part(".interpolated").click()
+    viewer.shows("0.50")
+    expect(viewer.part(".readout")).to_contain_text("λ = 0.50 · weights · ")
+    assert viewer.picture() != before
+    viewer.screenshot("weights")
+    viewer.part(".interpolated").click()
+    assert viewer.picture() == before
+
+
+def test_use_writes_into_the_only_sampler(viewer: Viewer) -> None:
+    viewer.choose("0.25")
+    expect(viewer.part("select")).to_be_hidden()
+    viewer.part(".use").click()
+    expect(viewer.part(".status")).to_contain_text("λ = 0.25 is set in KSampler (DeRaDiff)")
+    assert viewer.widget(SAMPLER) == 0.25
+    assert viewer.sent(SAMPLER) == 0.25
+    viewer.screenshot("used")
+
+
+def test_use_writes_into_the_chosen_of_two(viewer: Viewer) -> None:
+    viewer.add_sampler("Final")
+    viewer.choose("1.00")
+    viewer.part(".use").hover()
+    expect(viewer.part("select")).to_be_visible()
+    assert viewer.part("select option").count() == 2
+    viewer.part("select").select_option(label=f"Final (#{OTHER})")
+    viewer.part(".use").click()
+    expect(viewer.part(".status")).to_contain_text("λ = 1 is set in Final")
+    assert (viewer.widget(SAMPLER), viewer.widget(OTHER)) == (0.25, 1.0)
+    viewer.screenshot("two")
+
+
+def test_a_linked_lambda_is_reported(viewer: Viewer) -> None:
+    viewer.link_lambda(OTHER)
+    viewer.choose("0.50")
+    viewer.part(".use").click()
+    expect(viewer.part(".status")).to_contain_text("connected to another node")
+    assert viewer.widget(OTHER) == 1.0
+    viewer.page.evaluate("id => window.app.graph.remove(window.app.graph.getNodeById(id))", OTHER)
+    viewer.page.mouse.move(5, 700)
+    viewer.slider.hover()
+    expect(viewer.part("select")).to_be_hidden()
+
+
+def test_a_queue_from_the_cache_keeps_what_is_shown(viewer: Viewer) -> None:
+    viewer.choose("0.25")
+    before = viewer.picture()
+    browser.queue(viewer.page)
+    viewer.shows("0.25")
+    assert viewer.picture() == before
+
+
+def test_another_tab_and_back(viewer: Viewer) -> None:
+    viewer.choose("1.00")
+    before = viewer.picture()
+    viewer.command("Comfy.NewBlankWorkflow")
+    expect(viewer.page.locator(".deradiff-sweep")).to_have_count(0)
+    viewer.command("Workspace.PreviousOpenedWorkflow")
+    viewer.shows("1.00")
+    assert viewer.picture() == before
+    viewer.slider.press("Home")
+    viewer.shows("0.00")
+
+
+def test_inside_a_subgraph_a_sampler_is_found(viewer: Viewer) -> None:
+    wrap = "id => { const { graph } = window.app; graph.convertToSubgraph(new Set([graph.getNodeById(id)])); }"
+    viewer.page.evaluate(wrap, SAMPLER)
+    viewer.choose("0.50")
+    viewer.part(".use").click()
+    expect(viewer.part(".status")).to_contain_text(re.compile(r"λ = 0\.5 is set in .+ \u203a KSampler \(DeRaDiff\)"))
+    inner = "id => [...window.app.graph.subgraphs.values()].flatMap(g => g.nodes).find(n => n.id == id)"
+    assert viewer.page.evaluate(f"id => ({inner})(id).widgets.find(w => w.name === 'lambda').value", SAMPLER) == 0.5
+
+
+def test_saved_and_loaded_again(viewer: Viewer) -> None:
+    saved = viewer.saved()
+    (node,) = (node for node in saved["nodes"] if node["id"] == VIEWER)
+    assert not node.get("widgets_values") and not node.get("outputs")
+    assert all(slot["link"] is not None for slot in node["inputs"])
+    viewer.load(saved)
+    browser.queue(viewer.page)
+    viewer.shows("0.50")
+
+
+def test_works_inside_a_subgraph(viewer: Viewer) -> None:
+    saved = viewer.saved()
+    viewer.wrap()
+    browser.queue(viewer.page)
+    viewer.choose("0.25")
+    viewer.part(".use").click()
+    expect(viewer.part(".status")).to_contain_text("λ = 0.25 is set in ")
+    viewer.screenshot("subgraph")
+    viewer.load(saved)
+    browser.queue(viewer.page)
+    viewer.shows("0.50")
+
+
+def test_pictures_that_were_deleted_are_missed_in_plain_words(viewer: Viewer) -> None:
+    viewer.page.evaluate(
+        """(id) => {
+          const [sweep] = JSON.parse(JSON.stringify(window.app.nodeOutputs[id].deradiff_sweep));
+          for (const { samples } of sweep.entries) samples.forEach(({ image }) => (image.filename = "gone.png"));
+          window.app.graph.getNodeById(id).onExecuted({ deradiff_sweep: [sweep] });
+        }""",
+        VIEWER,
+    )
+    expect(viewer.part(".message")).to_contain_text("Queue the workflow again")
+    expect(viewer.part(".readout")).to_contain_text("KL")
+    expect(viewer.part("img.missing")).to_have_count(1 + len(LAMBDAS))
+    viewer.screenshot("gone")
+    viewer.page.evaluate("id => window.app.graph.getNodeById(id).onExecuted(null)", VIEWER)
+    viewer.shows("0.50")
+    expect(viewer.part("img.missing")).to_have_count(0)
+
+
+def test_in_the_light_theme(viewer: Viewer) -> None:
+    viewer.page.evaluate("() => window.app.extensionManager.setting.set('Comfy.ColorPalette', 'light')")
+    viewer.page.wait_for_timeout(300)
+    viewer.screenshot("light")
+    viewer.page.evaluate("() => window.app.extensionManager.setting.set('Comfy.ColorPalette', 'dark')")
+
+
+def test_a_removed_node_takes_its_element_along_and_listens_no_more(viewer: Viewer) -> None:
+    remove = """(id) => {
+      const element = document.querySelector(".deradiff-sweep");
+      window.app.graph.remove(window.app.graph.getNodeById(id));
+      const said = () => element.querySelector(".readout").textContent;
+      const before = said();
+      const slider = element.querySelector("input");
+      for (const value of ["0", "3"]) {
+        slider.value = value;
+        slider.dispatchEvent(new Event("input", { bubbles: true }));
+      }
+      return [before, said()];
+    }"""
+    before, after = viewer.page.evaluate(remove, VIEWER)
+    assert before == after
+    expect(viewer.page.locator(".deradiff-sweep")).to_have_count(0)
+
+
+def test_what_the_model_says(viewer: Viewer) -> None:
+    """The pure module, in the browser that runs it."""
+    said = viewer.page.evaluate(
+        """async (pack) => {
+          const model = await import(`/extensions/${pack}/sweep/results.js`);
+          const numbers = await import(`/extensions/${pack}/lib/numbers.js`);
+          const entry = (lambda, method, kl) => ({ lambda, method, kl, seconds: 1.25, samples: [{ score: 0.3149 }, { score: null }] });
+          const entries = [entry(1, "interpolated", null), entry(0.75, "realigned", 12.34), entry(0.25, "realigned", 0)];
+          const sweep = model.readSweep({ deradiff_sweep: [{ entries }] });
+          return {
+            lambdas: [0, 0.5, 0.125, 1 / 3, 10].map(numbers.lambdaText),
+            numbers: [0, 0.3149, -12.34, 1234.5, 1e-5, 2e7].map(numbers.shortNumber),
+            lines: [model.readout(entries[1], 0), model.readout(entries[0], 1)],
+            baseline: model.baseline(sweep).lambda,
+            nearest: [0, 0.5, 0.6, 9].map((value) => model.nearest(model.entriesOf(sweep, "realigned"), value)),
+            nothing: [null, {}, { images: [] }, { deradiff_sweep: [] }, { deradiff_sweep: [{ entries: [] }] }].map(model.readSweep),
+          };
+        }""",
+        comfyui.PACK,
+    )
+    assert said == {
+        "lambdas": ["0.00", "0.50", "0.125", "0.3333", "10.00"],
+        "numbers": ["0", "0.315", "-12.3", "1235", "1.0e-5", "2.0e+7"],
+        "lines": ["λ = 0.75 · KL 12.3 nats · 1.3 s · score 0.315", "λ = 1.00 · weights · 1.3 s"],
+        "baseline": 0.25,
+        "nearest": [0, 0, 1, 1],
+        "nothing": [None] * 5,
+    }

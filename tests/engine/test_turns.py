@@ -1,0 +1,241 @@
+"""One model at each step: whose turn it is, what is reused, and what falls back to exact."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+
+import comfy.samplers
+import pytest
+import torch
+from comfy.model_patcher import ModelPatcher
+from deradiff.nodes.engine.patch import realign
+from deradiff.nodes.method.evaluation import EXACT, REUSE, STOCHASTIC, Evaluation, Refresh, Steps, Turns
+from deradiff.nodes.method.reuse import Differences
+from deradiff.nodes.method.weights import weight
+from hypothesis import given
+from hypothesis import strategies as st
+from support import engine
+from support.engine import Pair, Task, Zoo
+
+pytestmark = pytest.mark.usefixtures("as_in_comfyui")
+
+NEVER = 1e9  # a tolerance that no change exceeds
+
+
+def _sampled(pair: Pair, evaluation: Evaluation, task: Task | None = None, value: float = 0.5) -> torch.Tensor:
+    return engine.by_core(realign(pair.reference, pair.aligned, value, evaluation), task or pair.task)
+
+
+@contextmanager
+def _passes(**models: ModelPatcher) -> Iterator[dict[str, int]]:
+    """How often each network ran."""
+    count = dict.fromkeys(models, 0)
+
+    def ran(name: str) -> None:
+        count[name] += 1
+
+    handles = [
+        model.model.diffusion_model.out.register_forward_pre_hook(lambda *_, name=name: ran(name))
+        for name, model in models.items()
+    ]
+    yield count
+    for handle in handles:
+        handle.remove()
+
+
+@pytest.mark.parametrize("weights", [(0.5, 0.5), (0.7, 0.3), (0.1, 0.9), (0.2, 0.5, 0.3), (0.0, 0.25, 0.75)])
+@pytest.mark.parametrize("seed", [None, 0, 7])
+def test_each_model_gets_its_share(weights: tuple[float, ...], seed: int | None) -> None:
+    """However long the run is, no aligned model is more than two turns away from its weight."""
+    turns, picked = Turns(len(weights) - 1, seed), [0] * len(weights)
+    for step in range(1, 101):
+        picked[turns.pick(weights)] += 1
+        assert all(abs(count - step * share) < 2 for count, share in zip(picked, weights, strict=True))
+
+
+@pytest.mark.parametrize("weights", [(0.75, 0.25), (0.5, 0.2, 0.3)])
+def test_over_seeds_a_model_s_chance_is_its_weight(weights: tuple[float, ...]) -> None:
+    """At every step, not only in the mean over the run: 4000 seeds, four standard errors."""
+    for step in (0, 1, 5):
+        picked = [0] * len(weights)
+        for seed in range(4000):
+            turns = Turns(len(weights) - 1, seed)
+            picked[[turns.pick(weights) for _ in range(step + 1)][-1]] += 1
+        for count, share in zip(picked, weights, strict=True):
+            assert abs(count / 4000 - share) < 4 * (share * (1 - share) / 4000) ** 0.5
+
+
+def test_steps_are_found_in_the_sigmas_a_sampler_asks_for() -> None:
+    steps = Steps([8.0, 4.0, 2.0, 0.0])
+    asked = [8.0, 5.7, 4.00001, 4.0, 2.8, 2.1, 2.0]
+    assert [steps.new(sigma) for sigma in asked] == [True, False, True, False, False, False, True]
+    assert (steps.at, steps.left, steps.ahead) == (2, 0, 1 / 3)
+
+
+def _due(tolerance: float, changes: Sequence[float | None]) -> list[bool]:
+    """At which steps Refresh wants every model at lambda 0.5, if the changes are these whatever it decides."""
+    sigmas = [float(len(changes) - at) for at in range(len(changes))]
+    steps, turns, refresh, found = Steps(sigmas), Turns(1), Refresh(tolerance), []
+    for sigma, change in zip(sigmas, changes, strict=True):
+        steps.new(sigma)
+        found.append(refresh.due(change, steps, turns))
+        if not found[-1]:
+            turns.pick((0.5, 0.5))
+    return found
+
+
+def test_turns_begin_when_what_is_ahead_is_within_the_tolerance() -> None:
+    changes = [None, None, *[0.2] * 8]
+    assert _due(0.3, changes) == [True, True, *[False] * 6, True, False]
+    assert _due(0.1, changes) == [*[True] * 5, False, *[True] * 3, False], (
+        "0.2 of half of the run; half as many before the end"
+    )
+    assert all(_due(0.0, changes))
+    assert _due(0.3, [None, None, 0.2, 0.2, 2.0, 0.2, *[0.2] * 4])[2:6] == [False, False, True, False], (
+        "it changed suddenly"
+    )
+    assert _due(0.3, [None, None, 0.2, 2.0, 2.0, 0.2, *[0.2] * 4])[2:6] == [False, False, True, False], (
+        "a cycle is completed"
+    )
+
+
+@given(st.lists(st.floats(0.0, 4.0), min_size=1, max_size=30), st.floats(0.0, 2.0), st.floats(0.0, 2.0))
+def test_a_lower_tolerance_begins_later(changes: list[float], one: float, other: float) -> None:
+    low, high = ([*_due(tolerance, [None, *changes]), False].index(False) for tolerance in sorted((one, other)))
+    assert low >= high
+
+
+@pytest.mark.parametrize(("kind", "tolerance"), [("fast", 0.5), (REUSE, -0.1), (REUSE, float("nan"))])
+def test_bad_evaluations(kind: str, tolerance: float) -> None:
+    with pytest.raises(ValueError, match=r"evaluation|reuse_tolerance"):
+        Evaluation(kind, tolerance)
+
+
+def test_a_difference_is_measured_one_turn_late() -> None:
+    """Predictions that are linear in log sigma: interpolation is exact, and half of what it says is believed."""
+    at, to = torch.randn(2, 2, 1, 4, 8, 8, generator=torch.Generator().manual_seed(0))
+
+    def denoised(model: int, sigma: float) -> torch.Tensor:
+        return at[model] + to[model] * math.log(sigma)
+
+    def eps(sigma: float) -> torch.Tensor:
+        return (denoised(1, sigma) - denoised(0, sigma)) / sigma
+
+    differences, weights = Differences(2), (0.7, 0.3)
+    differences.learn(1, 8.0, {model: [denoised(model, 8.0)] for model in (0, 1)})
+    (second,) = differences.mix(2, 5.0, 1, [denoised(1, 5.0)], weights)
+    torch.testing.assert_close(second, denoised(1, 5.0) - 0.7 * 5.0 * eps(8.0))
+    (third,) = differences.mix(3, 2.0, 0, [denoised(0, 2.0)], weights)
+    believed = 0.5 * (eps(8.0) + eps(5.0))
+    torch.testing.assert_close(third, denoised(0, 2.0) + 0.3 * 2.0 * believed, rtol=1e-4, atol=1e-4)
+    assert differences.change is not None
+    change = (eps(5.0) - eps(8.0)).norm() / eps(8.0).norm()
+    torch.testing.assert_close(differences.change, change, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("sampler", ["euler", "euler_ancestral", "dpmpp_2m", "heun", "dpm_2", "dpmpp_sde"])
+def test_no_tolerance_is_exact(sd15: Pair, sampler: str) -> None:
+    task = replace(sd15.task, sampler_name=sampler)
+    assert torch.equal(_sampled(sd15, Evaluation(REUSE, 0.0), task), _sampled(sd15, Evaluation(), task))
+
+
+@pytest.mark.parametrize("kind", [REUSE, STOCHASTIC])
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_at_the_ends_one_model_samples(sd15: Pair, kind: str, value: float) -> None:
+    alone = engine.by_core(sd15.aligned if value else sd15.reference, sd15.task)
+    assert torch.equal(_sampled(sd15, Evaluation(kind), value=value), alone)
+
+
+@pytest.mark.parametrize("sampler", comfy.samplers.KSampler.SAMPLERS)
+def test_every_sampler(zoo: Zoo, sd15: Pair, sampler: str) -> None:
+    """Two models that are the same: whoever's turn it is, the picture is that model's."""
+    task = replace(sd15.task, sampler_name=sampler, steps=4)
+    same = Pair(sd15.reference, zoo.load("sd15"), task)
+    alone = engine.by_core(sd15.reference, task)
+    for evaluation in (Evaluation(REUSE, NEVER), Evaluation(STOCHASTIC)):
+        assert engine.difference(_sampled(same, evaluation, task), alone) < engine.ROUNDING
+
+
+@pytest.mark.parametrize(("name", "kind"), itertools.product(["sd15", "sd15_lora"], [REUSE, STOCHASTIC]))
+def test_counts(request: pytest.FixtureRequest, name: str, kind: str) -> None:
+    """One model a step; reuse evaluates both at the first two steps and at the last but one."""
+    pair: Pair = request.getfixturevalue(name)
+    networks = {"reference": pair.reference} | ({"aligned": pair.aligned} if name == "sd15" else {})
+    with _passes(**networks) as count:
+        _sampled(pair, Evaluation(kind, NEVER), replace(pair.task, steps=12))
+    both = 3 if kind == REUSE and name == "sd15" else 0  # a LoRA pair's two are one pass
+    assert sum(count.values()) == 12 + both
+    if name == "sd15":
+        assert abs(count["reference"] - count["aligned"]) <= 1
+
+
+def test_reuse_is_near_exact(sd15: Pair) -> None:
+    task = replace(sd15.task, steps=20, cfg=1.0)
+    exact = _sampled(sd15, Evaluation(), task)
+    span = (engine.by_core(sd15.reference, task) - engine.by_core(sd15.aligned, task)).norm()
+    errors = [(_sampled(sd15, Evaluation(REUSE, t), task) - exact).norm() / span for t in (0.0, NEVER)]
+    assert errors[0] == 0 and errors[1] < 0.1
+    assert (_sampled(sd15, Evaluation(STOCHASTIC), task) - exact).norm() / span > errors[1]
+
+
+def test_tolerance_trades_evaluations(sd15: Pair) -> None:
+    task, seen = replace(sd15.task, steps=12), []
+    for tolerance in (0.0, 0.3, NEVER):
+        with _passes(a=sd15.reference, b=sd15.aligned) as count:
+            _sampled(sd15, Evaluation(REUSE, tolerance), task)
+        seen.append(sum(count.values()))
+    assert seen[0] == 24 and seen == sorted(seen, reverse=True) and seen[-1] == 15
+
+
+def test_stochastic_is_seeded(sd15: Pair) -> None:
+    task = replace(sd15.task, sampler_name="euler_ancestral", steps=6)
+    first, again = (_sampled(sd15, Evaluation(STOCHASTIC), task, 0.3) for _ in range(2))
+    assert torch.equal(first, again)
+    drawn = set()
+    for seed in range(8):
+        with _passes(a=sd15.reference) as count:
+            _sampled(sd15, Evaluation(STOCHASTIC), replace(task, seed=seed), 0.3)
+        drawn.add(count["a"])
+    assert drawn == {4, 5}  # 4.2 of 6 steps
+
+
+@pytest.mark.parametrize(
+    ("sampler", "warns"), [("euler", True), ("uni_pc", True), ("euler_ancestral", False), ("lcm", False)]
+)
+def test_stochastic_warns_on_deterministic_samplers(
+    sd15: Pair, caplog: pytest.LogCaptureFixture, sampler: str, warns: bool
+) -> None:
+    caplog.set_level(logging.WARNING, logger="deradiff")
+    _sampled(sd15, Evaluation(STOCHASTIC), replace(sd15.task, sampler_name=sampler))
+    assert any("deterministic" in record.getMessage() for record in caplog.records) == warns
+
+
+@pytest.mark.parametrize("kind", [REUSE, STOCHASTIC])
+@pytest.mark.parametrize("masked", [False, True])
+def test_what_cannot_take_turns_is_exact_and_says_so(
+    sd15: Pair, caplog: pytest.LogCaptureFixture, kind: str, masked: bool
+) -> None:
+    caplog.set_level(logging.WARNING, logger="deradiff")
+    half = torch.cat([torch.zeros(1, 8, 4), torch.ones(1, 8, 4)], dim=2)
+    asked = weight(0.5, mask=half) if masked else weight(1.5)
+    exact, turned = (
+        engine.by_core(realign(sd15.reference, sd15.aligned, asked, Evaluation(name)), sd15.task)
+        for name in (EXACT, kind)
+    )
+    assert torch.equal(exact, turned)
+    assert sum("every model is evaluated" in record.getMessage() for record in caplog.records) == 1
+
+
+@pytest.mark.parametrize("kind", [REUSE, STOCHASTIC])
+def test_three_models_take_turns(zoo: Zoo, sd15: Pair, kind: str) -> None:
+    other = zoo.load("sd15", 2)
+    model = realign(sd15.reference, sd15.aligned, 0.4)
+    with _passes(r=sd15.reference, a=sd15.aligned, b=other) as count:
+        engine.by_core(realign(model, other, 0.3, Evaluation(kind, NEVER)), replace(sd15.task, steps=12))
+    assert sum(count.values()) == 12 + (6 if kind == REUSE else 0)
+    assert all(count.values())

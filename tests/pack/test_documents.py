@@ -1,0 +1,82 @@
+"""The documents: every link, image and heading they point to exists, the README stays short, the words are the ones agreed on."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = next(folder for folder in Path(__file__).resolve().parents if (folder / "pyproject.toml").is_file())
+README = ROOT / "README.md"
+HELP = sorted((ROOT / "js" / "docs").glob("*.md"))
+DOCUMENTS = [README, ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md")), *HELP]
+
+WORDS = 1200
+RETIRED = re.compile(r"\b(soup|picture)(s|d)?\b", re.IGNORECASE)  # say "interpolated" and "image"
+CODE = re.compile(r"```.*?```|`[^`\n]*`", re.DOTALL)
+TARGETS = (re.compile(r"\]\(([^)\s]+)\)"), re.compile(r"""(?:src|href)=["']([^"']+)["']"""))
+ELSEWHERE = ("http://", "https://", "mailto:")
+
+
+def _name(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+every_document = pytest.mark.parametrize("path", DOCUMENTS, ids=_name)
+
+
+def targets(path: Path) -> Iterator[str]:
+    """What a document's links and images point to within the repository."""
+    text = CODE.sub("", path.read_text("utf-8"))
+    for pattern in TARGETS:
+        yield from (target for target in pattern.findall(text) if not target.startswith(ELSEWHERE))
+
+
+def anchors(path: Path) -> set[str]:
+    """The anchors that GitHub gives the headings of a document."""
+    text = re.sub(r"```.*?```", "", path.read_text("utf-8"), flags=re.DOTALL)
+    headings = re.findall(r"^#+ +(.+?) *$", text, flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def retired(path: Path) -> list[str]:
+    lines = enumerate(path.read_text("utf-8").splitlines(), start=1)
+    return [f"{_name(path)}:{number}: {found[0]}" for number, line in lines for found in RETIRED.finditer(line)]
+
+
+def test_the_documents_were_found() -> None:
+    assert len(HELP) >= 14
+    assert {f"docs/{name}.md" for name in ("costs", "demo", "development", "fidelity", "lambda")} <= set(
+        map(_name, DOCUMENTS)
+    )
+
+
+@every_document
+def test_every_relative_link_and_image_resolves(path: Path) -> None:
+    for target in targets(path):
+        file, _, anchor = target.partition("#")
+        found = (path.parent / file).resolve() if file else path
+        assert found.exists() and ROOT in found.parents, f"{_name(path)} points to {target}"
+        if anchor:
+            assert anchor in anchors(found), f"{_name(path)} points to {target}"
+
+
+@pytest.mark.parametrize("path", HELP, ids=_name)
+def test_a_help_page_links_to_no_file(path: Path) -> None:
+    """ComfyUI shows the page alone: a relative link would lead nowhere."""
+    assert not list(targets(path))
+
+
+def test_the_readme_stays_short() -> None:
+    assert len(README.read_text("utf-8").split()) < WORDS
+
+
+@every_document
+def test_the_documents_use_the_words_agreed_on(path: Path) -> None:
+    assert retired(path) == []
+
+
+def test_the_english_labels_use_the_words_agreed_on() -> None:
+    assert [found for path in sorted((ROOT / "locales" / "en").glob("*.json")) for found in retired(path)] == []

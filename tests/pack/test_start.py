@@ -1,0 +1,71 @@
+"""How ComfyUI itself finds and loads the pack, in a process of its own, from a path with a space in it.
+ComfyUI runs in start_comfyui.py.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).resolve().parents[1]
+ROOT = TESTS.parent
+FOLDER = "ComfyUI DeRaDiff"
+MOST_SECONDS = 0.050
+
+
+def _install(base: Path) -> None:
+    """What an unpacked release is, without the demo and the tests."""
+    target = base / "custom_nodes" / FOLDER
+    for name in ("nodes", "js", "locales"):
+        shutil.copytree(ROOT / name, target / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("__init__.py", "pyproject.toml", "requirements.txt"):
+        shutil.copy(ROOT / name, target / name)
+
+
+@pytest.fixture(scope="module")
+def started(tmp_path_factory: pytest.TempPathFactory) -> dict:
+    """What a fresh ComfyUI says of the pack."""
+    base = tmp_path_factory.mktemp("my ComfyUI") / "base folder"
+    _install(base)
+    for name in ("models", "user", "input", "output", "temp"):
+        (base / name).mkdir()
+    result = base / "result.json"
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+    command = [sys.executable, str(TESTS / "support" / "start_comfyui.py"), str(base), str(result)]
+    run = subprocess.run(command, env=environment, cwd=base, capture_output=True, text=True, timeout=300, check=False)
+    assert run.returncode == 0, run.stderr
+    assert f"{FOLDER}" not in run.stdout, "the pack prints when it is loaded"
+    assert "IMPORT FAILED" not in run.stderr and f"Cannot import {base}" not in run.stderr, run.stderr
+    return json.loads(result.read_text(encoding="utf-8"))
+
+
+def test_core_s_loader_registers_exactly_the_nodes_of_the_contract(started: dict) -> None:
+    contract = json.loads((TESTS / "nodes" / "contract.json").read_text(encoding="utf-8"))
+    assert started["nodes"] == dict.fromkeys(contract, f"custom_nodes.{FOLDER}")
+    assert started["display_names"] == {id_: node["display_name"] for id_, node in contract.items()}
+
+
+def test_the_web_folder_is_found_with_its_help_pages(started: dict) -> None:
+    assert list(started["web"]) == [FOLDER]
+    folder = Path(started["web"][FOLDER])
+    assert folder.parts[-3:] == ("custom_nodes", FOLDER, "js")
+    assert {path.stem for path in (folder / "docs").glob("*.md")} == set(started["nodes"])
+
+
+def test_importing_the_pack_adds_at_most_fifty_milliseconds(started: dict, capsys: pytest.CaptureFixture[str]) -> None:
+    """Core's whole loading of the pack: import, node list, schemas. The first time compiles; it is once per installation."""
+    first, *again = started["seconds"]
+    with capsys.disabled():
+        print(f"\nThe pack adds {1000 * min(again):.0f} ms to ComfyUI's start ({1000 * first:.0f} ms the first time).")  # noqa: T201
+    assert min(again) <= MOST_SECONDS
+
+
+def test_importing_the_pack_pulls_in_nothing_that_comfyui_has_not_loaded(started: dict) -> None:
+    """Why repeated imports measure the whole cost: no library of somebody else's is loaded for us."""
+    assert [name for name in started["modules"] if name.split(".")[0] not in sys.stdlib_module_names] == []

@@ -1,0 +1,1 @@
+"""What tests of several rooms share: small real models, files, graphs, and a browser."""

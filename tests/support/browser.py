@@ -1,0 +1,108 @@
+"""ComfyUI's own front end in a headless Chromium: open it, build a graph from an API prompt, queue it, wait."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "demo"))
+
+import browser_setup  # noqa: E402
+import comfyui  # noqa: E402
+
+WINDOW = {"width": 1500, "height": 1000}
+PICTURES = ROOT / "demo" / "output" / "viewer"
+ARGUMENTS = "--no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-component-update --disable-sync"
+SETTINGS = {
+    "Comfy.Locale": "en",
+    "Comfy.TutorialCompleted": True,
+    "Comfy.VueNodes.ShowBanner": False,
+    "Comfy.Minimap.Visible": False,
+    "Comfy.Workflow.ShowMissingModelsWarning": False,
+    "Comfy.Workflow.Persist": False,
+}
+LIMIT = 15_000  # milliseconds
+LOADING = 120_000  # the page for the first time, on a busy machine
+
+
+def chromium() -> str:
+    """The browser's path, found as demo/browser_setup.py does. Raises SetUpError that says what to install."""
+    return browser_setup.found(sys.executable)
+
+
+@contextmanager
+def launched() -> Iterator[Browser]:
+    expect.set_options(timeout=LIMIT)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium(), args=ARGUMENTS.split())
+        yield browser
+        browser.close()
+
+
+def opened(browser: Browser, server: comfyui.Server, **settings: Any) -> Page:
+    """ComfyUI's page in a context of its own, with these settings (their names with _ for .), empty and ready."""
+    for name, value in {**SETTINGS, **{key.replace("_", "."): value for key, value in settings.items()}}.items():
+        server.post(f"/api/settings/{name}", value)
+    page = browser.new_context(viewport=WINDOW).new_page()
+    page.set_default_timeout(LIMIT)
+    page.goto(server.url, timeout=LOADING)
+    page.wait_for_function("window.app && window.app.vueAppReady && window.app.graph", timeout=LOADING)
+    page.wait_for_timeout(500)
+    return page
+
+
+def load(page: Page, prompt: dict[str, Any], name: str) -> None:
+    """The graph of an API prompt in the current tab, its nodes well apart and its seeds fixed."""
+    build = """async ([prompt, name]) => {
+      await window.app.loadApiJson(prompt, name);
+      window.app.graph.nodes.forEach((node, i) => (node.pos = [700 * (i % 4), 900 * Math.floor(i / 4)]));
+      const widgets = window.app.graph.nodes.flatMap((node) => node.widgets ?? []);
+      widgets.filter((widget) => widget.name === "control_after_generate").forEach((widget) => (widget.value = "fixed"));
+      await window.app.loadGraphData(JSON.parse(JSON.stringify(window.app.graph.serialize())));
+    }"""
+    page.evaluate(build, [prompt, name])
+
+
+def queue(page: Page) -> dict[str, Any]:
+    """Queue the graph for real and wait for its end: the server's history of it. Raises RuntimeError if it fails."""
+    run = """async () => {
+      const { api } = window.app;
+      const ended = new Promise((resolve) => {
+        const types = ["execution_success", "execution_error", "execution_interrupted"];
+        const hear = (event) => {
+          types.forEach((type) => api.removeEventListener(type, hear));
+          resolve({ type: event.type, ...event.detail });
+        };
+        types.forEach((type) => api.addEventListener(type, hear));
+      });
+      await window.app.queuePrompt(0);
+      const errors = window.app.lastNodeErrors ?? {};
+      if (Object.keys(errors).length) return { type: "refused", errors };
+      return JSON.parse(JSON.stringify(await ended));
+    }"""
+    result = page.evaluate(run)
+    if result["type"] != "execution_success":
+        raise RuntimeError(f"The run ended with {result}")
+    return result
+
+
+def frame(page: Page, node: int, zoom: float = 1.0) -> None:
+    """Move the canvas so that the node, in the graph that is open or else in the outermost, lies at the upper left."""
+    page.evaluate(
+        """([id, zoom]) => {
+          const { canvas } = window.app;
+          if (!canvas.graph.getNodeById(id)) canvas.setGraph(window.app.rootGraph ?? window.app.graph);
+          const node = canvas.graph.getNodeById(id);
+          canvas.ds.scale = zoom;
+          canvas.ds.offset = [120 / zoom - node.pos[0], 190 / zoom - node.pos[1]];
+          canvas.setDirty(true, true);
+        }""",
+        [node, zoom],
+    )
+    page.wait_for_timeout(400)
