@@ -19,6 +19,7 @@ from comfy_api.torch_helpers.torch_compile import COMPILE_KEY, TORCH_COMPILE_KWA
 
 from . import companion, twin
 from .adapter import Adapters, Rows, adapted
+from .own import own
 
 Branches = list[torch.Tensor]  # one denoised latent per conditioning branch (cond, uncond, middle ...)
 
@@ -61,6 +62,7 @@ class AlignedModel:
         comfy.sampler_helpers.prepare_model_patcher(patcher, conds, self.options)
         comfy.samplers.cast_to_load_options(self.options, device=patcher.load_device, dtype=reference.model_dtype())
         drop_run_wrappers(self.options)
+        take_own(self.options, reference.model_options, reference.wrappers)
         if self.adapters is not None:
             self.adapters.start()
 
@@ -104,6 +106,11 @@ class AlignedModel:
             self.patcher.clear_cached_hook_weights()
         self._hook_strengths = strengths
 
+    @property
+    def layers(self) -> int:
+        """How many layers of the reference it adapts."""
+        return 0 if self.adapters is None else len(self.adapters.paths)
+
     def unreached(self) -> list[str]:
         """Paths of adapted layers that no forward pass went through."""
         return [] if self.adapters is None else self.adapters.unreached()
@@ -123,6 +130,19 @@ def drop_run_wrappers(options: dict) -> None:
         wrappers[kind] = (
             {} if kind in RUN_WRAPPERS else {key: found for key, found in wrappers[kind].items() if key not in keys}
         )
+
+
+def take_own(options: dict, shared: dict, wrappers: dict) -> None:
+    """Give functions around the network that the reference has too (step caches ...) a state of their own for this run."""
+    name = "model_function_wrapper"
+    if name in options and options[name] is shared.get(name):
+        options[name] = own(options[name])
+    ours = options["transformer_options"].get("wrappers", {})
+    for kind in (WrappersMP.APPLY_MODEL, WrappersMP.DIFFUSION_MODEL):
+        theirs = {id(function) for functions in wrappers.get(kind, {}).values() for function in functions}
+        for key, functions in ours.get(kind, {}).items():
+            if key != COMPILE_KEY:
+                functions[:] = [own(function) if id(function) in theirs else function for function in functions]
 
 
 def added(given: dict, base: dict) -> dict:

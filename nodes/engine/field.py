@@ -21,12 +21,14 @@ Mask = float | torch.Tensor
 class Field:
     """What each model weighs during one run, the reference first. Tensors go to the device when a factor changes."""
 
-    def __init__(self, weights: Sequence[Weight], shape: torch.Size, reference: ModelPatcher) -> None:
-        """shape: the latents', (B, C, H, W) or (B, C, T, H, W). Raises ValueError if a mask cannot be laid over them."""
+    def __init__(
+        self, weights: Sequence[Weight], shape: torch.Size, reference: ModelPatcher, progress: Progress | None
+    ) -> None:
+        """shape: the latents', (B, C, H, W) or (B, C, T, H, W); progress: of the run, where a weight moves. Raises ValueError if a mask cannot be laid over them."""
         self._weights = weights
         self._masks = [1.0 if weight.region is None else _resized(weight.region, shape) for weight in weights]
         self._device = reference.load_device
-        self._progress = Progress(reference.model) if any(weight.moves for weight in weights) else None
+        self._progress = progress
         self._last: tuple[tuple[float, ...], tuple[Share, ...]] | None = None
 
     def at(self, timestep: torch.Tensor) -> tuple[Share, ...]:
@@ -53,9 +55,7 @@ def _resized(found: Region, shape: torch.Size) -> Mask:
             f"mask: this model's latent has {len(shape) - 2} dimensions beside batch and channels, and a lambda mask is a picture. "
             "Disconnect it."
         )
-    mask = found.mask.float().clamp(0.0, 1.0)
-    everywhere = region.flat(mask)
-    if everywhere is not None:
-        return everywhere
-    mask = comfy.utils.reshape_mask(mask, (shape[0], 1, *shape[2:]))
+    if found.everywhere is not None:
+        return found.everywhere
+    mask = comfy.utils.reshape_mask(found.mask.float().clamp(0.0, 1.0), (shape[0], 1, *shape[2:]))
     return region.feathered(mask, found.feather)

@@ -54,6 +54,7 @@ class Joint:
             {"transformer_options": {"wrappers": {WrappersMP.APPLY_MODEL: {KEY: [self._on_rows(layout)]}}}},
             call.model_options,
         )
+        options.pop("multigpu_clones", None)  # core would evaluate those, not the module it is given
         found = call.executor(self._module, list(call.conds) * len(wanted), call.x, call.timestep, options)
         count = layout.branches
         return {index: found[place * count : (place + 1) * count] for place, index in enumerate(wanted)}
@@ -114,6 +115,13 @@ def possible(reference: ModelPatcher, aligned: AlignedModel) -> bool:
     )
 
 
-def separate(conds: Sequence[list[dict] | None]) -> bool:
-    """Whether conditionings carry what must be evaluated model by model: hooks, or controls that are computed once for all."""
-    return any("hooks" in cond or "control" in cond for branch in conds if branch is not None for cond in branch)
+def separate(call: Call) -> bool:
+    """Whether a call carries what must be evaluated model by model: hooks, controls that are computed once for all, or patches.
+
+    A patch sees all rows of a batch and may mix them (StyleAligned, reference-only), which would mix the models.
+    """
+    options = call.model_options["transformer_options"]
+    conds = [cond for branch in call.conds if branch is not None for cond in branch]
+    return any(options.get(kind) for kind in ("patches", "patches_replace")) or any(
+        "hooks" in cond or "control" in cond or "gligen" in cond for cond in conds
+    )

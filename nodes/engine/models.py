@@ -67,7 +67,7 @@ class Models:
 
     def _jointly(self, wanted: Sequence[int], call: Call) -> dict[int, Branches]:
         """What can be had in one pass, if that is more than one model; else nothing."""
-        if len(wanted) < 2 or not self._batches or joint.separate(call.conds):
+        if len(wanted) < 2 or not self._batches or joint.separate(call):
             return {}
         group = tuple(index for index in wanted if self._goes_along(index))
         if len(group) < 2:
@@ -109,6 +109,11 @@ class Models:
                 )
         for model in self._aligned.values():
             unreached = model.unreached()
+            if unreached and len(unreached) == model.layers:
+                raise ValueError(
+                    "lambda did not act: no layer of the aligned model's LoRA was used in this run, so the image would be the reference's. "
+                    "Another node or pack replaces what the model computes there (attention or blocks). Remove it, or set lambda to 0."
+                )
             if unreached:
                 LOG.warning(
                     "%d LoRA layers of the aligned model had no effect in this run, the first is %s.",

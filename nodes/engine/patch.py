@@ -22,7 +22,7 @@ from comfy.patcher_extension import WrapperExecutor, WrappersMP
 from ..method import strength
 from ..method.evaluation import STOCHASTIC, Evaluation
 from ..method.weights import Weight
-from . import KEY, LOG, check, companion
+from . import KEY, LOG, check, companion, unreached
 from .aligned import RUN_WRAPPERS, Branches
 from .first_step import FirstStep
 from .outcome import Outcome, asked
@@ -72,6 +72,7 @@ def realign(
         model.add_wrapper_with_key(WrappersMP.CALC_COND_BATCH, KEY, _predict)
     else:
         model.set_attachments(KEY, Realignment((*earlier.weights, weight), evaluation, earlier.patches_uuid))
+    unreached.check_clone(model, KEY)
     return model
 
 
@@ -107,10 +108,10 @@ def _sample(
     model = guider.model_patcher
     realignment: Realignment = model.get_attachment(KEY)
     _warn_of_run(model, realignment, sampler)
-    if any("hooks" in cond for conds in guider.conds.values() for cond in conds):
-        model.set_additional_models(KEY, companion.hookable(model.get_additional_models_with_key(KEY)))
     told = asked()
-    companions = model.get_additional_models_with_key(KEY)
+    registered = model.get_additional_models_with_key(KEY)
+    hooked = any("hooks" in cond for conds in guider.conds.values() for cond in conds)
+    companions = companion.hookable(registered) if hooked else registered
     request = Request(noise.shape, sigmas.tolist(), seed or 0)
     run = Run(
         guider,
@@ -122,13 +123,15 @@ def _sample(
         first_step=model.get_attachment(FIRST_STEP),
     )
     guider.model_options[KEY] = run
+    model.set_additional_models(KEY, run.needed)  # core loads no model whose weight is 0 throughout
     try:
         output = executor(noise, latent_image, sampler, sigmas, denoise_mask, callback, disable_pbar, seed, **kwargs)
-        run.models.check()
+        run.check()
         if told is not None:
             told.append(Outcome(run.divergence()))
     finally:
         run.models.close()
+        model.set_additional_models(KEY, registered)
     return output
 
 

@@ -17,10 +17,12 @@ from ..method.divergence import Drift
 from ..method.evaluation import EXACT, Evaluation
 from ..method.mixture import Share
 from ..method.weights import Weight
+from . import unreached
 from .aligned import Branches, Call, added
 from .field import Field
 from .first_step import FirstStep
 from .models import Models
+from .progress import Progress
 from .turns import OneInTurn, Predicted, exact
 
 
@@ -31,6 +33,12 @@ class Request:
     shape: torch.Size
     sigmas: Sequence[float]
     seed: int
+
+
+def _progress(reference: ModelPatcher, weights: Sequence[Weight], request: Request) -> Progress | None:
+    if not request.sigmas or not any(weight.moves for weight in weights):
+        return None
+    return Progress(reference.get_model_object("model_sampling"), request.sigmas)
 
 
 class Run:
@@ -52,7 +60,12 @@ class Run:
         """
         self.models = Models(guider, companions, first_step)
         self._guider = guider
-        self._field = Field(weights, request.shape, self.models.reference)
+        progress = _progress(self.models.reference, weights, request)
+        self._field = Field(weights, request.shape, self.models.reference, progress)
+        span = progress.span if progress is not None else (0.0, 1.0)
+        acting = [weight.acts(*span) if len(request.sigmas) > 1 else False for weight in weights]
+        self.needed = [companion for companion, acts in zip(companions, acting, strict=True) if acts]
+        self._reached = False
         self._predict: Callable[[Call, Sequence[Share]], Predicted] = (
             partial(exact, self.models)
             if evaluation.kind == EXACT
@@ -67,6 +80,7 @@ class Run:
 
         x: (B, C, H, W) or (B, C, T, H, W) noisy latent, timestep: (B,) sigmas. `executor` is the reference's own evaluation.
         """
+        self._reached = True
         additions = added(model_options["transformer_options"], self._guider.model_options["transformer_options"])
         call = Call(executor, conds, x, timestep, model_options, additions)
         mixed, reference = self._predict(call, self._field.at(timestep))
@@ -80,6 +94,12 @@ class Run:
         for cond, ours, theirs in zip(call.conds, mixed, reference or mixed, strict=True):
             if cond is positive and self._drift is not None:
                 self._drift.note(call.timestep[0], ours, theirs if reference is not None else None)
+
+    def check(self) -> None:
+        """At the end of a run: raise ValueError if lambda was to act and did not, or where a prediction was not finite."""
+        if self.needed and not self._reached:
+            raise ValueError(unreached.message(self._guider.model_options))
+        self.models.check()
 
     def divergence(self) -> tuple[float, ...]:
         """Estimated KL(realigned || reference) in nats for each sample, NaN where the reference was not evaluated."""

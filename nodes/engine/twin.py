@@ -9,7 +9,9 @@ does to them (loading, offloading, hook patches) holds for both trees, and nothi
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+import types
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, TypeVar, cast
 
 import torch
@@ -21,7 +23,36 @@ def _shell(module: Module) -> Module:
     """A new module object of the same class, with the same parameters and buffers and the same children."""
     shell = copy.copy(module)
     shell._modules = module._modules.copy()
+    _rebind(shell, module)
     return shell
+
+
+def _rebind(copied: torch.nn.Module, original: torch.nn.Module) -> None:
+    """Bind to the copy what was bound to the original: other packs replace `forward` and its like on the very object.
+
+    Raises ValueError where that cannot be done: a function that reaches the original some other way would run the original.
+    """
+    for name, value in vars(original).items():
+        bound = _bound(value, copied, original)
+        if bound is not value:
+            vars(copied)[name] = bound
+        elif callable(value) and isinstance(getattr(type(original), name, None), types.FunctionType):
+            raise ValueError(
+                f"{name} of {type(original).__name__} is replaced by a function of {getattr(value, '__module__', None)}, which works for "
+                "one model only: lambda would mix a model with itself. Disable the node or pack that replaces it, or load reference "
+                "and aligned model from two files."
+            )
+
+
+def _bound(value: object, copied: torch.nn.Module, original: torch.nn.Module) -> object:
+    if isinstance(value, types.MethodType) and value.__self__ is original:
+        return types.MethodType(value.__func__, copied)
+    if isinstance(value, partial):
+        parts = (value.func, *value.args)
+        function, *arguments = (copied if part is original else _bound(part, copied, original) for part in parts)
+        if function is not value.func or any(a is not b for a, b in zip(arguments, value.args, strict=True)):
+            return partial(cast(Callable, function), *arguments, **value.keywords)
+    return value
 
 
 def twin(root: Module, replaced: Mapping[str, object]) -> Module:
@@ -92,6 +123,7 @@ def independent(module: Module, device: torch.device) -> Module:
             fresh._parameters = {name: tensor(value) for name, value in original._parameters.items()}
             fresh._buffers = {name: tensor(value) for name, value in original._buffers.items()}
             fresh._modules = {name: whole(child) for name, child in original._modules.items()}
+            _rebind(fresh, original)
         return copied.get(id(original))
 
     return whole(module)

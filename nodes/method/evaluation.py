@@ -71,7 +71,9 @@ class Steps:
 
     def new(self, sigma: float) -> bool:
         """Whether this evaluation begins another step."""
-        at = sum(known >= sigma * (1.0 - self._SLACK) for known in self._sigmas) - 1
+        at = max(
+            sum(known >= sigma * (1.0 - self._SLACK) for known in self._sigmas) - 1, 0
+        )  # churn begins above the first
         before, self.at = self.at, at
         return at != before
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 
@@ -30,6 +31,11 @@ class Region:
             )
         if self.feather < 0:
             raise ValueError(f"mask_feather: expected a number of latent pixels of at least 0, got {self.feather}.")
+
+    @cached_property
+    def everywhere(self) -> float | None:
+        """0.0 or 1.0 where the mask is that throughout, else None."""
+        return flat(self.mask.float().clamp(0.0, 1.0))
 
 
 def feathered(mask: torch.Tensor, feather: int) -> torch.Tensor:

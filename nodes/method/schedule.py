@@ -33,6 +33,14 @@ class LambdaSchedule:
             return self.curve.at(progress)
         return 0.0
 
+    def highest(self, low: float, high: float) -> float:
+        """The largest factor between two progresses; a curve has its extremes at its points."""
+        low, high = max(low, self.start - _ROUNDING), min(high, self.end + _ROUNDING)
+        if low > high:
+            return 0.0
+        inside = (y for x, y in self.curve.points if low <= x <= high)
+        return max(self.curve.at(low), self.curve.at(high), *inside)
+
     @property
     def constant(self) -> float | None:
         """The factor if it is the same at every progress, else None."""

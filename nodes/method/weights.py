@@ -26,6 +26,12 @@ class Weight:
         """lambda * schedule at a progress in 0..1."""
         return self.value if self.schedule is None else self.value * self.schedule.at(progress)
 
+    def acts(self, low: float = 0.0, high: float = 1.0) -> bool:
+        """Whether it is anything but 0 somewhere in the image, at some progress between `low` and `high`."""
+        if self.value == 0.0 or (self.region is not None and self.region.everywhere == 0.0):
+            return False
+        return self.schedule is None or self.schedule.highest(low, high) > 0.0
+
     @property
     def moves(self) -> bool:
         """Whether it depends on the progress."""

@@ -153,7 +153,7 @@ SAMPLINGS |= {"flux": (SimpleNamespace(sampling_settings={"shift": 1.15}), Model
 def test_ticks_are_where_comfyui_s_steps_begin(curve: CurvePage, kind: str) -> None:
     """ComfyUI's KSampler and the inverse of percent_to_sigma, within a hundredth."""
     sampling = model_sampling(*SAMPLINGS[kind])
-    progress = Progress(SimpleNamespace(model_sampling=sampling))
+    progress = Progress(sampling, [1.0])
     model = SimpleNamespace(get_model_object=lambda name: sampling)
     settings, expected = [], []
     for scheduler in ("normal", "simple", "sgm_uniform", "ddim_uniform"):

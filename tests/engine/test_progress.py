@@ -17,7 +17,7 @@ CLOSE = 1e-5
 
 
 def _percents(pair: Pair, sigmas: torch.Tensor) -> list[float]:
-    progress = Progress(pair.reference.model)
+    progress = Progress(pair.reference.model.model_sampling, sigmas.tolist())
     return [progress.at(sigma.repeat(2)) for sigma in sigmas]
 
 
