@@ -177,8 +177,16 @@ class LoraBranch(torch.nn.Module):
             output.add_(self.convolve(hidden, up), alpha=self.scale)
 
 
+# What networks ask of a layer besides its output. What core's loader and its streaming keep on a layer is not lent: they would
+# take the layer for two.
+LENT = frozenset(
+    {"weight", "bias", "dtype", "device", "in_features", "out_features", "in_channels", "out_channels", "groups"}
+    | {"kernel_size", "stride", "padding", "dilation", "padding_mode"}
+)
+
+
 class AdaptedLayer(torch.nn.Module):
-    """A layer of the shared weights with LoRA branches beside it; everything else is asked of the layer itself."""
+    """A layer of the shared weights with LoRA branches beside it; its sizes and weights are asked of the layer itself."""
 
     def __init__(self, layer: torch.nn.Module, branches: Sequence[tuple[LoraBranch, Rows]]) -> None:
         super().__init__()
@@ -197,6 +205,8 @@ class AdaptedLayer(torch.nn.Module):
         try:
             return super().__getattr__(name)
         except AttributeError:
+            if name not in LENT:
+                raise
             return getattr(super().__getattr__("layer"), name)
 
 

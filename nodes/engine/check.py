@@ -58,7 +58,9 @@ def check_pair(reference: ModelPatcher, aligned: ModelPatcher) -> None:
 
 
 def _same_model(reference: ModelPatcher, aligned: ModelPatcher) -> bool:
-    if not _same_patches(reference, aligned) or not same_options(reference.model_options, aligned.model_options):
+    if not same_injections(reference, aligned) or not _same_patches(reference, aligned):
+        return False
+    if not same_options(reference.model_options, aligned.model_options):
         return False
     if reference.is_clone(aligned):
         return True
@@ -73,6 +75,13 @@ def same_options(ours: object, theirs: object) -> bool:
     if isinstance(ours, list | tuple) and isinstance(theirs, list | tuple):
         return len(ours) == len(theirs) and all(map(same_options, ours, theirs))
     return ours is theirs or (isinstance(ours, str | int | float) and ours == theirs)
+
+
+def same_injections(first: ModelPatcher, second: ModelPatcher) -> bool:
+    """Whether two models carry the same injections (core's bypass LoRA): they change the module itself while it is in use."""
+    return first.injections.keys() == second.injections.keys() and all(
+        first.injections[key] == second.injections[key] for key in first.injections
+    )
 
 
 def _same_values(ours: torch.Tensor, theirs: torch.Tensor) -> bool:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import inspect
 import weakref
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import comfy.hooks
 import comfy.model_management
@@ -22,7 +23,7 @@ from comfy.model_patcher import ModelPatcher, create_model_options_clone
 from comfy.patcher_extension import WrappersMP
 from comfy_api.torch_helpers.torch_compile import COMPILE_KEY, TORCH_COMPILE_KWARGS, set_torch_compile_wrapper
 
-from . import LOG, adapter, twin
+from . import LOG, adapter, check, twin
 
 OBJECT_PATCHES = "deradiff_object_patches"  # attachment of a companion that is only adapters
 
@@ -37,7 +38,7 @@ def companion(reference: ModelPatcher, aligned: ModelPatcher, earlier: Sequence[
     taken = [other for other in earlier if other.is_clone(aligned)]
     if not reference.is_clone(aligned):
         if all(_shares_state(aligned, other) for other in taken):
-            return aligned.clone()
+            return cloned(aligned)
         LOG.info("Two aligned models share one module: running the second on an independent copy of its weights.")
         return _copy(aligned)
     found = (
@@ -53,6 +54,13 @@ def companion(reference: ModelPatcher, aligned: ModelPatcher, earlier: Sequence[
     return _adapters_only(aligned, adapter.Adapters(found, reference.model, reference.model.get_dtype()))
 
 
+def cloned(model: ModelPatcher) -> ModelPatcher:
+    """A clone to be loaded. While the model is in use core marks its clones as injected, too, and would then not inject them."""
+    clone = model.clone()
+    clone.is_injected = False
+    return clone
+
+
 def _shares_state(first: ModelPatcher, second: ModelPatcher) -> bool:
     """Whether two clones of one module are the very same model, so that core may load either."""
     return (
@@ -63,14 +71,15 @@ def _shares_state(first: ModelPatcher, second: ModelPatcher) -> bool:
 
 
 def _same_module_state(first: ModelPatcher, second: ModelPatcher) -> bool:
-    return (
-        first.injections.keys() == second.injections.keys()
-        and first.weight_wrapper_patches == second.weight_wrapper_patches
-    )
+    return check.same_injections(first, second) and first.weight_wrapper_patches == second.weight_wrapper_patches
 
 
 class AdaptersPatcher(ModelPatcher):
-    """Around adapters alone. LoRA hooks patch the shared weights, which is the reference's business."""
+    """Around adapters alone. LoRA hooks patch the shared weights, which is the reference's business; so are callbacks."""
+
+    def deepclone_multigpu(self, new_load_device: torch.device | None = None, models_cache: Any = None) -> ModelPatcher:
+        """What core's split over several GPUs asks of every additional model. The aligned model runs on the first GPU alone."""
+        return self.clone()
 
     def register_all_hook_patches(
         self,
@@ -90,13 +99,18 @@ def _adapters_only(aligned: ModelPatcher, adapters: adapter.Adapters) -> ModelPa
     small = AdaptersPatcher(adapters, aligned.load_device, aligned.offload_device)
     small.model_options = create_model_options_clone(aligned.model_options)
     small.wrappers = comfy.patcher_extension.copy_nested_dicts(aligned.wrappers)
-    small.callbacks = comfy.patcher_extension.copy_nested_dicts(aligned.callbacks)
     small.set_attachments(OBJECT_PATCHES, dict(aligned.object_patches))
     return small
 
 
 def _copy(aligned: ModelPatcher) -> ModelPatcher:
     """A clone of `aligned` around a module of its own. Made once per MODEL object, however often it is realigned."""
+    if aligned.injections:
+        raise ValueError(
+            f"aligned: the model carries injections ({', '.join(aligned.injections)}), which change the module that it shares with another "
+            "model of this run, so that lambda would mix a model with itself. Load the LoRA with Load LoRA Pair or "
+            "LoraLoaderModelOnly instead of a bypass loader, or load the aligned model from a file of its own."
+        )
     if aligned not in _copies:
         if is_dynamic(aligned):  # its weights are views of the file: core reads the file again
             _copies[aligned] = aligned.clone(force_deepcopy=True)  # type: ignore[call-arg]

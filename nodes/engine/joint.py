@@ -17,7 +17,7 @@ from comfy.model_base import BaseModel
 from comfy.model_patcher import ModelPatcher
 from comfy.patcher_extension import WrapperExecutor, WrappersMP
 
-from . import KEY, check, companion, twin
+from . import KEY, LOG, check, companion, twin
 from .adapter import Rows, adapted
 from .aligned import AlignedModel, Branches, Call
 
@@ -54,7 +54,8 @@ class Joint:
             {"transformer_options": {"wrappers": {WrappersMP.APPLY_MODEL: {KEY: [self._on_rows(layout)]}}}},
             call.model_options,
         )
-        options.pop("multigpu_clones", None)  # core would evaluate those, not the module it is given
+        if options.pop("multigpu_clones", None):  # core would evaluate those, not the module it is given
+            LOG.debug("Both models run in one batch on the first GPU: core's split over several GPUs is left out.")
         found = call.executor(self._module, list(call.conds) * len(wanted), call.x, call.timestep, options)
         count = layout.branches
         return {index: found[place * count : (place + 1) * count] for place, index in enumerate(wanted)}

@@ -62,7 +62,7 @@ def realign(
     weight = weight if isinstance(weight, Weight) else Weight(weight)
     check.check_pair(reference, aligned)
     _warn_of_guidance(reference, aligned)
-    model = reference.clone()
+    model = companion.cloned(reference)
     earlier = model.get_attachment(KEY)
     companions = model.get_additional_models_with_key(KEY)
     model.set_additional_models(KEY, [*companions, companion.companion(reference, aligned, companions)])
