@@ -54,7 +54,7 @@ def companion(reference: ModelPatcher, aligned: ModelPatcher, earlier: Sequence[
 
 
 def _shares_state(first: ModelPatcher, second: ModelPatcher) -> bool:
-    """Whether two clones of one module are the very same model, so that core may load either."""
+    """Whether two clones of one module are the same model, so that core may load either."""
     return (
         first.patches_uuid == second.patches_uuid
         and _same_module_state(first, second)
@@ -70,7 +70,7 @@ def _same_module_state(first: ModelPatcher, second: ModelPatcher) -> bool:
 
 
 class AdaptersPatcher(ModelPatcher):
-    """Around adapters alone. LoRA hooks patch the shared weights, which is the reference's business."""
+    """A patcher around adapters alone. LoRA hooks patch the shared weights, so they are registered here and applied by the reference only."""
 
     def register_all_hook_patches(
         self,
@@ -103,7 +103,7 @@ def _copy(aligned: ModelPatcher) -> ModelPatcher:
         else:
             _unload(aligned)  # the copy must start from unpatched weights
             _copies[aligned] = _rehomed(aligned, twin.independent(aligned.model, aligned.offload_device))
-        _copies[aligned].parent = None  # a way back to the key would keep both alive for ever
+        _copies[aligned].parent = None  # a reference to the key would keep both alive for ever
     return _copies[aligned].clone()
 
 
@@ -139,7 +139,7 @@ def _rehomed(patcher: ModelPatcher, module: torch.nn.Module) -> ModelPatcher:
 
 
 def _compile_for(clone: ModelPatcher) -> None:
-    """Have compiled what was compiled of the first module: its graphs hold the first module's weights."""
+    """Compile again what was compiled for the first module: its graphs hold the first module's weights."""
     for path, value in clone.object_patches.items():
         if twin.is_compiled(value):
             clone.object_patches[path] = twin.recompiled(value, comfy.utils.get_attr(clone.model, path))

@@ -22,7 +22,7 @@ class Field:
     """What each model weighs during one run, the reference first. Tensors go to the device when a factor changes."""
 
     def __init__(self, weights: Sequence[Weight], shape: torch.Size, reference: ModelPatcher) -> None:
-        """shape: the latents', (B, C, H, W) or (B, C, T, H, W). Raises ValueError if a mask cannot be laid over them."""
+        """shape: the latents', (B, C, H, W) or (B, C, T, H, W). Raises ValueError if a mask does not fit them."""
         self._weights = weights
         self._masks = [1.0 if weight.region is None else _resized(weight.region, shape) for weight in weights]
         self._device = reference.load_device
@@ -47,11 +47,11 @@ class Field:
 
 
 def _resized(found: Region, shape: torch.Size) -> Mask:
-    """The region's mask over latents of `shape`, (B, 1, ...), as core lays inpainting masks; a number where it is 0 or 1 throughout."""
+    """The region's mask over latents of `shape`, (B, 1, ...), resized as core resizes inpainting masks; a number where it is 0 or 1 throughout."""
     if len(shape) not in (4, 5):
         raise ValueError(
-            f"mask: this model's latent has {len(shape) - 2} dimensions beside batch and channels, and a lambda mask is a picture. "
-            "Disconnect it."
+            f"mask: this model's latent has {len(shape) - 2} dimensions beside batch and channels, but a lambda mask is an image. "
+            "Disconnect the mask."
         )
     mask = found.mask.float().clamp(0.0, 1.0)
     everywhere = region.flat(mask)

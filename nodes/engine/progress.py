@@ -1,4 +1,4 @@
-"""Where a run stands: ComfyUI's percent of a sigma, through the model's own sampling."""
+"""The progress of a run: ComfyUI's percent at a sigma, by the model's own sampling."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _HALVINGS = 32
 class Progress:
     """The inverse of the model's percent_to_sigma, so that 10, 20 and 50 steps, eps and flow models agree.
 
-    Reads one sigma back from the device for each evaluation; only a schedule asks for it.
+    Reads one sigma back from the device for each evaluation; used only with a schedule.
     """
 
     def __init__(self, model: BaseModel) -> None:
