@@ -52,7 +52,7 @@ class Size:
 
 
 def stand_ins(network: dict[str, object], latent: int, rank: int) -> tuple[Trio, Callable[[int], Task]]:
-    """Untrained SD1.5-class models: their speed and their size are real, their pictures are not.
+    """Untrained SD1.5-class models: their speed and their size are real, their images are not.
 
     rank: of the LoRA. Rank 8 is 1 % of SD1.5's weights; a smaller model has less to be a share of.
     """

@@ -89,11 +89,11 @@ def compared(demo: Demo, task: Task, weight: float, evaluations: Sequence[Evalua
             start = engine.by_core(demo.reference, of)
         span = (engine.by_core(demo.aligned, of) - start).norm()
         exact = engine.by_core(demo.realigned(weight), of)
-        pictures = demo.vae.decode(exact)
+        images = demo.vae.decode(exact)
         for into, evaluation in zip(found, evaluations, strict=True):
             with counted([demo.reference]) as count:
                 latent = engine.by_core(demo.realigned(weight, evaluation), of)
-            mse = (demo.vae.decode(latent) - pictures).square().mean().item()
+            mse = (demo.vae.decode(latent) - images).square().mean().item()
             into.costs.append(count["rows"] / one["rows"])
             into.errors.append(((latent - exact).norm() / span).item())
             into.psnr.append(-10 * math.log10(mse) if mse else math.inf)
@@ -125,7 +125,7 @@ def ladder(demo: Demo) -> list[str]:
 
 
 def bias(demo: Demo, runs: int) -> list[str]:
-    """Over seeds, how far the mean picture of stochastic is from the mean picture of exact, and how far a single one is."""
+    """Over seeds, how far the mean image of stochastic is from the mean image of exact, and how far a single one is."""
     offsets, spans = [], []
     for seed in range(runs):
         task = replace(demo.task("euler_ancestral", 10, seed=100 + seed), latent={"samples": torch.zeros(1, 4, 8, 8)})
@@ -138,7 +138,7 @@ def bias(demo: Demo, runs: int) -> list[str]:
     single = (offset.norm() / span.norm()).item()
     return [
         f"Over {runs} seeds (euler_ancestral, 10 steps, lambda {LAMBDA}, one caption): the mean latent of stochastic is {mean:.4f} of the "
-        f"reference-aligned distance of the means away from exact's, where {noise:.4f} would be left by chance alone; exact's own is 0. A single picture is "
+        f"reference-aligned distance of the means away from exact's, where {noise:.4f} would be left by chance alone; exact's own is 0. A single image is "
         f"{single:.4f} away.",
     ]
 
@@ -162,7 +162,7 @@ def main() -> None:
                 "",
                 f"On the trained demo pair, four captions, {len(RUNS)} seeds. Evaluations: rows through the network / those of one model, by a counter in the "
                 "network. Error: distance of the final latent to exact's / the distance of the reference's and the aligned model's, over the batch; mean over "
-                "the seeds, the largest in brackets. PSNR of the decoded pictures against exact's. Not measured: other pairs, larger models.",
+                "the seeds, the largest in brackets. PSNR of the decoded images against exact's. Not measured: other pairs, larger models.",
                 "",
                 *table(demo, main_rows + others),
                 "",

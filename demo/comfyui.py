@@ -1,4 +1,4 @@
-"""A headless ComfyUI with this pack installed: prepare its folder, start it, queue prompts, fetch the pictures, stop it.
+"""A headless ComfyUI with this pack installed: prepare its folder, start it, queue prompts, fetch the images, stop it.
 ComfyUI runs in a process of its own.
 """
 
@@ -38,7 +38,7 @@ Prompt = dict[str, dict[str, Any]]  # ComfyUI's API format
 
 
 @dataclass(frozen=True)
-class Picture:
+class SavedImage:
     """One saved image: the node that saved it, its file name, and the file's bytes."""
 
     node: str
@@ -179,15 +179,15 @@ class Server:
         request = urllib.request.Request(self.url + path, json.dumps(value).encode(), headers, method="POST")
         self._opener.open(request, timeout=60).close()
 
-    def run(self, prompts: Sequence[Prompt], label: str = "Sampling", quiet: bool = False) -> list[list[Picture]]:
-        """Queue the prompts one after another under one progress bar: the pictures each of them saved.
+    def run(self, prompts: Sequence[Prompt], label: str = "Sampling", quiet: bool = False) -> list[list[SavedImage]]:
+        """Queue the prompts one after another under one progress bar: the images each of them saved.
 
         Raises RuntimeError if the server refuses a prompt or a node fails.
         """
         with tqdm(total=len(prompts), desc=label, bar_format=_BAR, disable=quiet, dynamic_ncols=True) as bar:
             return asyncio.run(self._run(prompts, bar))
 
-    async def _run(self, prompts: Sequence[Prompt], bar: tqdm) -> list[list[Picture]]:
+    async def _run(self, prompts: Sequence[Prompt], bar: tqdm) -> list[list[SavedImage]]:
         client = uuid.uuid4().hex
         async with (
             aiohttp.ClientSession(self.url) as session,
@@ -198,7 +198,7 @@ class Server:
                 queued = await self._queue(session, prompt, client)
                 await self._follow(messages, queued, bar)
                 _show(bar, len(results) + 1)
-                results.append(await self._pictures(session, queued))
+                results.append(await self._saved_images(session, queued))
             return results
 
     async def _queue(self, session: aiohttp.ClientSession, prompt: Prompt, client: str) -> str:
@@ -226,15 +226,15 @@ class Server:
                 return  # sent once the history has the results; execution_success comes before that
         raise RuntimeError(f"ComfyUI closed the connection.{self.tail()}")
 
-    async def _pictures(self, session: aiohttp.ClientSession, queued: str) -> list[Picture]:
+    async def _saved_images(self, session: aiohttp.ClientSession, queued: str) -> list[SavedImage]:
         async with session.get(f"/history/{queued}") as answer:
             outputs = (await answer.json())[queued]["outputs"]
-        pictures = []
+        saved = []
         for node, image in ((node, image) for node, output in outputs.items() for image in output.get("images", [])):
             async with session.get("/view", params=image) as answer:
                 answer.raise_for_status()
-                pictures.append(Picture(node, image["filename"], await answer.read()))
-        return pictures
+                saved.append(SavedImage(node, image["filename"], await answer.read()))
+        return saved
 
 
 def _answers(port: int) -> bool:

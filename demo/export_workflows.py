@@ -28,7 +28,7 @@ from workflow_plans import PLANS as REALIGNED
 PLANS = {**REALIGNED, **SWEEPS, **FIELDS}
 
 WORKFLOWS = comfyui.CHECKOUT / "workflows"
-PICTURES = comfyui.CHECKOUT / "demo" / "output" / "workflows"
+SCREENSHOTS = comfyui.CHECKOUT / "demo" / "output" / "workflows"
 SHOWN = {
     "demo": "strip.png",
     "choose_lambda_demo": "plot.png",
@@ -79,9 +79,9 @@ def _open(page: Page, url: str) -> None:
     page.wait_for_timeout(1500)
 
 
-def _thumbnail(picture: Image.Image, path: Path) -> None:
+def _thumbnail(image: Image.Image, path: Path) -> None:
     """JPEG of at most 60 kB, letterboxed."""
-    scaled = picture.convert("RGB")
+    scaled = image.convert("RGB")
     scaled.thumbnail(_THUMBNAIL, Image.Resampling.LANCZOS)
     framed = Image.new("RGB", _THUMBNAIL, scaled.getpixel((0, 0)) if path.stem in SHOWN else _BACKGROUND)
     framed.paste(scaled, ((_THUMBNAIL[0] - scaled.width) // 2, (_THUMBNAIL[1] - scaled.height) // 2))
@@ -95,11 +95,11 @@ def _thumbnail(picture: Image.Image, path: Path) -> None:
 
 def _screenshot(page: Page, name: str, screen: list[float]) -> Image.Image:
     page.wait_for_timeout(1000)
-    page.screenshot(path=PICTURES / f"{name}.png")
+    page.screenshot(path=SCREENSHOTS / f"{name}.png")
     left, top, right, bottom = screen
     margin = 12
-    picture = Image.open(PICTURES / f"{name}.png")
-    return picture.crop(
+    image = Image.open(SCREENSHOTS / f"{name}.png")
+    return image.crop(
         (
             max(0, round(left) - margin),
             max(0, round(top) - margin),
@@ -117,12 +117,12 @@ def _export(page: Page, name: str, nodes: dict[str, Any]) -> None:
         raise RuntimeError(f"{name}: demo/graph.py makes another prompt of it than the front end.\n{ours}\n{theirs}")
     text = json.dumps(workflow, indent=2, ensure_ascii=False)
     (WORKFLOWS / f"{name}.json").write_text(text + "\n", "utf-8")
-    picture = _screenshot(page, name, built["screen"])
+    image = _screenshot(page, name, built["screen"])
     thumbnail, made = WORKFLOWS / f"{name}.jpg", comfyui.CHECKOUT / "demo" / "output" / SHOWN.get(name, "")
     if made.is_file():
         _thumbnail(Image.open(made), thumbnail)
     elif name not in SHOWN or not thumbnail.exists():
-        _thumbnail(picture, thumbnail)
+        _thumbnail(image, thumbnail)
     sys.stdout.write(f"workflows/{name}.json\n")
 
 
@@ -130,7 +130,7 @@ def main(names: list[str]) -> None:
     base = Path(tempfile.mkdtemp(prefix="deradiff-export-"))
     comfyui.prepare(base)
     _empty_files(base / "models")
-    PICTURES.mkdir(parents=True, exist_ok=True)
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     chromium = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
     try:
         with comfyui.Server(base, log=base / "comfyui.log") as server, sync_playwright() as browsers:

@@ -1,4 +1,4 @@
-"""The shipped workflows where lambda changes over time and over the picture, both on the demo pair.
+"""The shipped workflows where lambda changes over time and over the image, both on the demo pair.
 Standard library only; demo/export_workflows.py turns these into workflows/*.json."""
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def _half() -> tuple[Node, ...]:
     )
 
 
-def _over_the_picture() -> Plan:
+def _over_the_image() -> Plan:
     note = (
         "### Where does the alignment act?\n\n"
         "Two runs of the same noise at **lambda 1**: over the whole picture, and over its right half by a **mask**. Lambda at a place "
@@ -122,4 +122,4 @@ def _over_the_picture() -> Plan:
     )
 
 
-PLANS = {"lambda_schedule": _over_time(), "lambda_mask": _over_the_picture()}
+PLANS = {"lambda_schedule": _over_time(), "lambda_mask": _over_the_image()}

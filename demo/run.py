@@ -19,7 +19,7 @@ SHIPPED = comfyui.CHECKOUT / "workflows"
 OUTPUT = comfyui.CHECKOUT / "demo" / "output"
 LAMBDAS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
-_SHOWN = 192  # pixels of a picture's side in the files; the model draws 64
+_SHOWN = 192  # pixels of an image's side in the files; the model draws 64
 
 
 def _at(prompt: comfyui.Prompt, value: float) -> comfyui.Prompt:
@@ -31,21 +31,21 @@ def _at(prompt: comfyui.Prompt, value: float) -> comfyui.Prompt:
     return changed
 
 
-def _enlarged(picture: comfyui.Picture) -> Image.Image:
-    image = Image.open(io.BytesIO(picture.data)).convert("RGB")
+def _enlarged(saved: comfyui.SavedImage) -> Image.Image:
+    image = Image.open(io.BytesIO(saved.data)).convert("RGB")
     return image.resize((_SHOWN, _SHOWN), Image.Resampling.BICUBIC)
 
 
-def _named(pictures: Sequence[comfyui.Picture], kind: str) -> comfyui.Picture:
-    """The picture that a SaveImage node with this word in its prefix saved."""
-    return next(picture for picture in pictures if f"_{kind}_" in picture.name)
+def _named(images: Sequence[comfyui.SavedImage], kind: str) -> comfyui.SavedImage:
+    """The image that a SaveImage node with this word in its prefix saved."""
+    return next(image for image in images if f"_{kind}_" in image.name)
 
 
-def save_row(pictures: Sequence[Image.Image], path: Path) -> None:
+def save_row(images: Sequence[Image.Image], path: Path) -> None:
     """The batch side by side."""
-    row = Image.new("RGB", (_SHOWN * len(pictures), _SHOWN))
-    for index, picture in enumerate(pictures):
-        row.paste(picture, (_SHOWN * index, 0))
+    row = Image.new("RGB", (_SHOWN * len(images), _SHOWN))
+    for index, image in enumerate(images):
+        row.paste(image, (_SHOWN * index, 0))
     row.save(path)
 
 
@@ -57,9 +57,9 @@ def save_strip(batches: Sequence[Sequence[Image.Image]], prompt: str, path: Path
     inch = _SHOWN / dpi
     figure = Figure(figsize=(inch * 1.06 * len(batches), inch * 1.06 * rows + 1.0), dpi=dpi)
     axes = figure.subplots(rows, len(batches), squeeze=False)
-    for column, (value, pictures) in enumerate(zip(LAMBDAS, batches, strict=True)):
-        for row, picture in enumerate(pictures):
-            axes[row, column].imshow(picture, interpolation="nearest")
+    for column, (value, images) in enumerate(zip(LAMBDAS, batches, strict=True)):
+        for row, image in enumerate(images):
+            axes[row, column].imshow(image, interpolation="nearest")
             axes[row, column].set_axis_off()
         axes[0, column].set_title(f"λ = {value:g}", fontsize=17, pad=8)
     figure.text(0.5, 0.015, f"“{prompt}”    λ = 0: the reference    λ = 1: the aligned model", ha="center", fontsize=13)
@@ -81,16 +81,16 @@ def main() -> None:
         )
         results = server.run([_at(prompt, value) for value in LAMBDAS], "Sampling at five lambdas")
         (charts,) = server.run([sweep], "Choosing lambda from a sweep")
-    batches = [[_enlarged(picture) for picture in pictures] for pictures in results]
+    batches = [[_enlarged(image) for image in images] for images in results]
     OUTPUT.mkdir(parents=True, exist_ok=True)
     paths = [OUTPUT / f"lambda_{value:.2f}.png" for value in LAMBDAS]
-    for pictures, path in zip(batches, paths, strict=True):
-        save_row(pictures, path)
+    for images, path in zip(batches, paths, strict=True):
+        save_row(images, path)
     positive = next(node["inputs"]["positive"][0] for node in prompt.values() if "positive" in node["inputs"])
     save_strip(batches, prompt[positive]["inputs"]["text"], OUTPUT / "strip.png")
     chosen = {OUTPUT / f"{kind}.png": _named(charts, kind) for kind in ("grid", "plot")}
-    for path, picture in chosen.items():
-        path.write_bytes(picture.data)
+    for path, image in chosen.items():
+        path.write_bytes(image.data)
     for path in (*paths, OUTPUT / "strip.png", *chosen):
         sys.stdout.write(f"{path}\n")
     sys.stdout.write(f"{time.monotonic() - started:.0f} seconds\n")

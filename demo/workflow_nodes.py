@@ -73,7 +73,7 @@ def stack(title: str, *columns: Column) -> tuple[Group]:
     return ((title, columns),)
 
 
-def picture(title: str, samples: str, vae: str, prefix: str) -> tuple[Group]:
+def saved_image(title: str, samples: str, vae: str, prefix: str) -> tuple[Group]:
     decode = Node("decode", "VAEDecode", inputs={"samples": samples, "vae": vae}, size=(180, 0))
     save = Node("save", "SaveImage", "", {"filename_prefix": prefix}, {"images": "decode.IMAGE"}, size=(340, 400))
     return stack(title, (decode,), (save,))

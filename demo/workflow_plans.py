@@ -13,8 +13,8 @@ from workflow_nodes import (
     Plan,
     checkpoint,
     empty_latent,
-    picture,
     prompts,
+    saved_image,
     sd15_pair,
     settings,
     sockets,
@@ -40,7 +40,7 @@ def _sd15_dpo() -> Plan:
             stack("1  The pair", (sd15_pair(),)),
             stack("2  The prompt", (*prompts(PAINTING, UNWANTED, "pair.clip"), empty_latent(512, 512))),
             stack("3  Sample at lambda", (sampler,)),
-            picture("4  The picture", "sampler.latent", "pair.vae", "deradiff_sd15_dpo"),
+            saved_image("4  The picture", "sampler.latent", "pair.vae", "deradiff_sd15_dpo"),
         ),
     )
 
@@ -69,7 +69,7 @@ def _sdxl_dpo_lora() -> Plan:
             stack("1  The pair", (checkpoint(SDXL, SDXL.name), pair)),
             stack("2  The prompt", (*prompts(PAINTING, UNWANTED, "checkpoint.CLIP"), empty_latent(1024, 1024))),
             stack("3  Sample at lambda", (sampler,)),
-            picture("4  The picture", "sampler.latent", "checkpoint.VAE", "deradiff_sdxl_dpo_lora"),
+            saved_image("4  The picture", "sampler.latent", "checkpoint.VAE", "deradiff_sdxl_dpo_lora"),
         ),
     )
 
@@ -117,7 +117,7 @@ def _custom_sampler() -> Plan:
             stack("1  The pair", (pair, clip, vae)),
             (("2  Realign", ((realign,),)), ("3  The prompt", (prompt,))),
             stack("4  Sample with core's nodes", core, (Node("sampler", "SamplerCustomAdvanced", inputs=sampling),)),
-            picture("5  The picture", "sampler.output", "vae.VAE", "deradiff_custom_sampler"),
+            saved_image("5  The picture", "sampler.output", "vae.VAE", "deradiff_custom_sampler"),
         ),
     )
 
@@ -164,7 +164,7 @@ def _img2img() -> Plan:
             stack("2  The prompt", (*prompt, encode)),
             stack("3  Repaint", (sampler,)),
             stack("4  Refine at 1.5 times the size", (enlarge,), (refine,)),
-            picture("5  The picture", "refine.latent", "pair.vae", "deradiff_img2img"),
+            saved_image("5  The picture", "refine.latent", "pair.vae", "deradiff_img2img"),
         ),
     )
 
@@ -209,7 +209,7 @@ def _two_rewards() -> Plan:
             stack("1  One reference, two aligned models", (sd15_pair(), spo)),
             (("2  Realign twice", twice), ("3  The prompt", prompt)),
             stack("4  Sample", (Node("sampler", "KSampler", values=settings(42, 50, 7.5), inputs=inputs),)),
-            picture("5  The picture", "sampler.LATENT", "pair.vae", "deradiff_two_rewards"),
+            saved_image("5  The picture", "sampler.LATENT", "pair.vae", "deradiff_two_rewards"),
         ),
     )
 
@@ -239,7 +239,7 @@ def _demo() -> Plan:
             stack("1  The pair", (checkpoint(None, "deradiff_demo.safetensors"), pair)),
             stack("2  The prompt", (*prompt, empty_latent(64, 64, 4))),
             stack("3  Sample at lambda", (sampler,)),
-            picture("4  The pictures", "sampler.latent", "checkpoint.VAE", "deradiff_demo"),
+            saved_image("4  The pictures", "sampler.latent", "checkpoint.VAE", "deradiff_demo"),
         ),
     )
 

@@ -8,7 +8,7 @@ from . import lambda_from_beta, lambda_schedule, lambda_sweep, load, pick, reali
 
 
 class DeRaDiffExtension(ComfyExtension):
-    """What ComfyUI asks for the list of nodes."""
+    """The extension that gives ComfyUI the list of nodes."""
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         modules = (load, realign, lambda_from_beta, sample, lambda_schedule, score, pick, lambda_sweep, viewer)

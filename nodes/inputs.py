@@ -1,4 +1,4 @@
-"""What every realigning node asks of a pair, and the MODEL that it makes of the answers."""
+"""The inputs that the realigning nodes share, and the MODEL that they make of them."""
 
 from __future__ import annotations
 
@@ -15,19 +15,18 @@ from .schema import ScheduleType
 
 
 def pair_inputs(reference_tooltip: str = "") -> list[io.Input]:
-    """The two models. reference_tooltip: what a node has to add about its reference."""
+    """The two models. reference_tooltip: what else a node takes as its reference."""
     return [
         io.Model.Input(
             "reference",
-            tooltip="The reference: the model before alignment. Guidance patches (RescaleCFG, PAG ...) belong on the realigned MODEL."
-            + reference_tooltip,
+            tooltip=f"The model before alignment{reference_tooltip}. Guidance patches (RescaleCFG, PAG ...) belong on the realigned MODEL.",
         ),
         io.Model.Input("aligned", tooltip="The aligned model: the same architecture, fine-tuned from the reference."),
     ]
 
 
 def how_inputs() -> list[io.Input]:
-    """How the models are evaluated, and where lambda acts: the last inputs of a node that mixes at one lambda."""
+    """How the models are evaluated, and where lambda acts: the last inputs of a node with one lambda."""
     return [evaluation_input(), schedule_input(), *_mask_inputs(), tolerance_input()]
 
 
@@ -43,7 +42,7 @@ def realigned(
 ) -> ModelPatcher:
     """The realigned MODEL of a node's inputs, by their ids. mask: (H, W) or (B, H, W) in 0..1.
 
-    named: "lambda" alone, which is no name in Python. Raises ValueError for bad values, TypeError for any other name.
+    named: "lambda" alone, which cannot be a parameter name in Python. Raises ValueError for bad values, TypeError for any other name.
     """
     strength = named.pop("lambda")
     if named:
@@ -60,9 +59,8 @@ def lambda_input() -> io.Float.Input:
         min=0.0,
         max=3.0,
         step=0.01,
-        tooltip="How strongly the alignment acts: beta_trained / beta_target. 0 = the reference alone, 1 = the aligned model as it "
-        "was trained, 0.5 = as if it had been trained with twice the KL penalty. Above 1 it is less regularised than it was "
-        "trained: artefacts are common above 2. 0 and 1 cost one model per step, everything else two.",
+        tooltip="How strongly the alignment acts (beta_trained / beta_target): 0 is the reference, 1 the aligned model as trained, 0.5 as if "
+        "trained with twice the KL penalty. Above 1 it is less regularised than trained; artefacts are common above 2.",
     )
 
 
@@ -71,19 +69,18 @@ def schedule_input() -> io.Input:
     return ScheduleType.Input(
         "schedule",
         optional=True,
-        tooltip="Lambda over the progress of sampling, from Lambda Schedule: lambda at a step is lambda times the schedule. "
-        "A step where that is 0 or 1 costs one model.",
+        tooltip="Multiplies lambda by a curve over the progress of sampling, from Lambda Schedule. A step where the product is 0 or 1 costs one model.",
     )
 
 
 def _mask_inputs() -> list[io.Input]:
-    """The optional lambda mask, and how softly it ends."""
+    """The optional lambda mask and the softness of its edges."""
     return [
         io.Mask.Input(
             "mask",
             optional=True,
-            tooltip="Lambda over the picture: lambda times the mask, resized to the latent. 0 (black) keeps the reference, 1 (white) takes "
-            "the whole lambda. It does not limit where the picture changes; for that, set a noise mask on the latent.",
+            tooltip="Multiplies lambda over the image: 0 (black) keeps the reference, 1 (white) takes the whole lambda. "
+            "To limit where the image changes, use a noise mask.",
         ),
         io.Int.Input(
             "mask_feather",
@@ -91,7 +88,8 @@ def _mask_inputs() -> list[io.Input]:
             min=0,
             max=256,
             optional=True,
-            tooltip="How many latent pixels the mask's edge fades over on either side (a latent pixel is 8 pixels of most models' pictures).",
+            tooltip="How many latent pixels the mask's edges fade over on either side; 0 leaves them as they are. "
+            "A latent pixel is 8 pixels of most models' images.",
         ),
     ]
 
@@ -102,14 +100,13 @@ def evaluation_input() -> io.Combo.Input:
         "evaluation",
         options=list(KINDS),
         default=EXACT,
-        tooltip="exact: both models at every step, the paper's closed form (one model where lambda is 0 or 1). "
-        "reuse: one model at each step, in turn, and what they differ by is reused; about the cost of one model, with an error that is small at moderate cfg. "
-        "stochastic: one model at each step, drawn by the seed; the cost of one model, for samplers that add noise.",
+        tooltip="exact runs both models at every step; reuse and stochastic run one model at most steps, at about its cost, with some error. "
+        "reuse alternates and is close to exact at moderate cfg; stochastic draws by the seed and is for samplers that add noise.",
     )
 
 
 def tolerance_input() -> io.Float.Input:
-    """How far off the difference may be that reuse reuses."""
+    """When reuse begins to alternate between the models."""
     return io.Float.Input(
         "reuse_tolerance",
         default=TOLERANCE,
@@ -117,20 +114,19 @@ def tolerance_input() -> io.Float.Input:
         max=10.0,
         step=0.01,
         optional=True,
-        tooltip="For reuse alone: the models take turns once the change of their difference from step to step, relative to itself, times the part "
-        "of the run that is still ahead is at most this; until then both are evaluated. 0 is exact; smaller costs more and is closer to exact.",
+        tooltip="For reuse alone: smaller costs more and is closer to exact; 0 is exact. For details, see the help page of Realign Model.",
     )
 
 
 def seed_input(name: str) -> io.Int.Input:
     tooltip = (
-        "The random seed of the noise. The same seed gives the same noise at every lambda, so pictures can be compared."
+        "The random seed of the noise. The same seed gives the same noise at every lambda, so images can be compared."
     )
     return io.Int.Input(name, default=0, min=0, max=0xFFFFFFFFFFFFFFFF, control_after_generate=True, tooltip=tooltip)
 
 
 def steps_to_latent() -> list[io.Input]:
-    """steps, cfg, sampler, scheduler, conditionings and latent: as KSampler has them, the lists read when the schema is built."""
+    """steps, cfg, sampler, scheduler, conditionings and latent, as in KSampler. The lists are read when the schema is built."""
     sampler = comfy.samplers.KSampler
     return [
         io.Int.Input("steps", default=20, min=1, max=10000, tooltip="The number of denoising steps."),
@@ -152,12 +148,12 @@ def steps_to_latent() -> list[io.Input]:
             "scheduler", options=sampler.SCHEDULERS, tooltip="How the noise levels are spread over the steps."
         ),
         io.Conditioning.Input(
-            "positive", tooltip="What to include. Hooks, ControlNets, areas and masks act on both models."
+            "positive", tooltip="What to include in the image. Hooks, ControlNets, areas and masks act on both models."
         ),
-        io.Conditioning.Input("negative", tooltip="What to leave out."),
+        io.Conditioning.Input("negative", tooltip="What to leave out of the image."),
         io.Latent.Input(
             "latent_image",
-            tooltip="The latent to denoise; an empty one for text to image. Inpainting masks are respected.",
+            tooltip="The latent to denoise; an empty one for text to image. Inpainting masks work as in KSampler.",
         ),
     ]
 

@@ -21,15 +21,15 @@ class DeRaDiffLambdaFromBeta(io.ComfyNode):
             display_name="Lambda from Beta (DeRaDiff)",
             category=CATEGORY,
             search_aliases=["kl strength", "beta"],
-            description="lambda = trained_beta / target_beta: the lambda that stands for a model aligned at target_beta.",
+            description="Compute lambda = trained_beta / target_beta: the lambda that approximates a model trained at target_beta.",
             inputs=[
                 beta(
                     "trained_beta",
-                    "The KL strength beta that the aligned model was trained with, from its page (Diffusion-DPO: 5000).",
+                    "The KL strength beta that the aligned model was trained with; see its model card (Diffusion-DPO: 5000).",
                 ),
                 beta(
                     "target_beta",
-                    "The beta you would like it to have been trained with. Larger stays closer to the reference.",
+                    "The beta to approximate. A larger one stays closer to the reference.",
                 ),
             ],
             outputs=[

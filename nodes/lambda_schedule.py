@@ -24,8 +24,8 @@ class DeRaDiffLambdaSchedule(io.ComfyNode):
         inputs = [
             io.Custom("STRING").Input(
                 "curve",
-                tooltip="The factor of lambda (0 to 2, upwards) over the progress of sampling (0 to 1, to the right). Click to add a point, "
-                "drag it, double click or Delete to remove it.",
+                tooltip="The factor of lambda (0 to 2, upwards) over the progress of sampling (0 to 1, to the right); 1 leaves lambda as it is. "
+                "Click to add a point, drag to move it, double click or press Delete to remove it.",
                 extra_dict={"default": FLAT, "widgetType": "DERADIFF_CURVE"},
             ),
             io.Combo.Input(
@@ -52,7 +52,7 @@ class DeRaDiffLambdaSchedule(io.ComfyNode):
             category=CATEGORY,
             search_aliases=["lambda curve", "strength schedule", "timestep range"],
             description="Lambda over the progress of sampling: at each step lambda is multiplied by this curve. Progress is ComfyUI's percent, "
-            "so it means the same at any number of steps. Outside start_percent to end_percent the reference samples alone, at its own cost.",
+            "so it means the same at any number of steps. Outside start_percent to end_percent only the reference runs, at the cost of one model.",
             inputs=inputs,
             outputs=[
                 ScheduleType.Output(
@@ -72,7 +72,7 @@ class DeRaDiffLambdaSchedule(io.ComfyNode):
 
 
 def _from_core(core_curve: Any) -> Curve:
-    """core_curve: core's CurveInput, which knows its points and by its class how it runs between them."""
+    """core_curve: core's CurveInput, which holds its points; its class says how they are interpolated."""
     linear = type(core_curve).__name__ == "LinearCurve"
     try:
         return Curve(tuple(core_curve.points), INTERPOLATIONS[1 if linear else 0])

@@ -40,14 +40,14 @@ class DeRaDiffLambdaSweep(io.ComfyNode):
             category=_CATEGORY,
             search_aliases=["xy plot", "lambda grid", "strength sweep"],
             description="Sample the same noise at every lambda of a list, to choose one by eye (Sweep Grid, Sweep Viewer) or by a score "
-            "(Pick Lambda). A latent batch counts as repeated samples. Each lambda gives exactly what KSampler (DeRaDiff) gives.",
+            "(Pick Lambda). The images of a latent batch are repeated samples. Each lambda gives exactly what KSampler (DeRaDiff) gives.",
             inputs=[
                 *pair_inputs(),
                 io.String.Input(
                     "lambdas",
                     default="0, 0.25, 0.5, 0.75, 1",
-                    tooltip="Values and ranges with commas between: 0, 0.5, 1 or 0:1:0.25 (start:stop:step) or 0..1 x 5 (five values). "
-                    f"Duplicates are dropped, the order is kept, at most {MOST}. 0 and 1 cost one model, everything else two.",
+                    tooltip="Values and ranges, separated by commas: 0, 0.5, 1 or 0:1:0.25 (start:stop:step) or 0..1 x 5 (five values). "
+                    f"At most {MOST}; 0 and 1 cost one model each, all others two.",
                 ),
                 seed_input("seed"),
                 *steps_to_latent(),
@@ -58,8 +58,8 @@ class DeRaDiffLambdaSweep(io.ComfyNode):
                 io.Boolean.Input(
                     "baseline",
                     default=False,
-                    tooltip="Also sample, at every lambda, the model whose weights are interpolated (what a merge or a LoRA slider makes), to "
-                    "compare with. It costs one model more per lambda and patches the weights each time.",
+                    tooltip="Also sample, at every lambda, a model with interpolated weights (as a merge or a LoRA slider gives), to compare with. "
+                    "It costs one more model per lambda and patches the weights each time.",
                 ),
                 schedule_input(),
                 tolerance_input(),
@@ -102,7 +102,7 @@ class DeRaDiffLambdaSweep(io.ComfyNode):
 
 
 class DeRaDiffSweepGrid(io.ComfyNode):
-    """A sweep's pictures as one labelled picture."""
+    """A sweep's images in one labelled grid."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -110,19 +110,17 @@ class DeRaDiffSweepGrid(io.ComfyNode):
             node_id="DeRaDiffSweepGrid",
             display_name="Sweep Grid (DeRaDiff)",
             category=_CATEGORY,
-            description="The sweep's pictures in one: a column for each lambda, a row for each sample, labelled.",
+            description="Show the sweep's images in one labelled grid: a column for each lambda, a row for each sample.",
             inputs=[
-                io.Image.Input(
-                    "images", tooltip="The sweep's latent, decoded: one picture for each lambda and sample."
-                ),
-                SweepType.Input("sweep", tooltip="The sweep that the pictures belong to."),
+                io.Image.Input("images", tooltip="The sweep's latent, decoded: one image for each lambda and sample."),
+                SweepType.Input("sweep", tooltip="The sweep that the images belong to."),
                 io.Float.Input(
                     "trained_beta",
                     default=0.0,
                     min=0.0,
                     max=1e9,
                     step=0.01,
-                    tooltip="The beta that the aligned model was trained with; the columns then also show beta / lambda. 0: unknown.",
+                    tooltip="The beta that the aligned model was trained with, to show beta / lambda above the columns. 0: unknown.",
                 ),
                 io.Int.Input(
                     "cell_size",
@@ -130,11 +128,13 @@ class DeRaDiffSweepGrid(io.ComfyNode):
                     min=64,
                     max=4096,
                     step=8,
-                    tooltip="The longer side of a picture in the grid, in pixels.",
+                    tooltip="The longer side of an image in the grid, in pixels.",
                 ),
-                ScoresType.Input("scores", optional=True, tooltip="Scores of the same pictures, written below each."),
+                ScoresType.Input(
+                    "scores", optional=True, tooltip="Scores of the same images, written below each image."
+                ),
             ],
-            outputs=[io.Image.Output("grid", display_name="grid", tooltip="The grid as one picture.")],
+            outputs=[io.Image.Output("grid", display_name="grid", tooltip="The grid as one image.")],
         )
 
     @classmethod

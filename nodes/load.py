@@ -10,11 +10,11 @@ from .runs import loading
 from .schema import CATEGORY, schema
 
 _CATEGORY = f"{CATEGORY}/loaders"
-_ALIGNED = "The aligned model: fine-tuned from the reference by DPO, KTO, SPO, GRPO ... A full checkpoint or a diffusion model alone"
+_ALIGNED = "The aligned model, fine-tuned from the reference (DPO, KTO, SPO, GRPO ...): a full checkpoint or a diffusion model alone"
 _REFERENCE_OUT = (
-    "The reference, the model that was aligned. Connect it to the reference input of Realign or a DeRaDiff KSampler."
+    "The model before alignment. Connect it to the reference input of Realign Model or a DeRaDiff KSampler."
 )
-_ALIGNED_OUT = "The aligned model. Connect it to the aligned input of Realign or a DeRaDiff KSampler."
+_ALIGNED_OUT = "The aligned model. Connect it to the aligned input of Realign Model or a DeRaDiff KSampler."
 
 
 def _models() -> tuple[io.Model.Output, io.Model.Output]:
@@ -25,7 +25,7 @@ def _models() -> tuple[io.Model.Output, io.Model.Output]:
 
 
 def _either_folder() -> dict[str, tuple[str, str]]:
-    """Every checkpoint and diffusion model by the name the user sees: (folder, file). A clash shows the folder."""
+    """Every checkpoint and diffusion model by the name the user sees: (folder, file). A name in both folders gets its folder in front."""
     found = {name: ("checkpoints", name) for name in folder_paths.get_filename_list("checkpoints")}
     for name in folder_paths.get_filename_list("diffusion_models"):
         found[name if name not in found else f"diffusion_models/{name}"] = ("diffusion_models", name)
@@ -43,12 +43,12 @@ class DeRaDiffLoadCheckpointPair(io.ComfyNode):
             category=_CATEGORY,
             search_aliases=["dpo", "load reference and aligned", "deradiff loader"],
             description="Load the reference checkpoint with its text encoder and VAE, and the diffusion model of an aligned checkpoint or UNet "
-            "(for example mhdang/dpo-sd1.5-text2image-v1). Nothing else of the aligned file is read. Two models are kept in memory.",
+            "(for example mhdang/dpo-sd1.5-text2image-v1). Only the diffusion model of the aligned file is read. Two models are kept in memory.",
             inputs=[
                 io.Combo.Input(
                     "reference",
                     options=folder_paths.get_filename_list("checkpoints"),
-                    tooltip="The checkpoint that was aligned, for example v1-5-pruned-emaonly-fp16. Its text encoder and VAE are used for both models.",
+                    tooltip="The checkpoint before alignment, for example v1-5-pruned-emaonly-fp16. Its text encoder and VAE are used for both models.",
                 ),
                 io.Combo.Input(
                     "aligned",
@@ -88,13 +88,13 @@ class DeRaDiffLoadDiffusionPair(io.ComfyNode):
             description="Load two diffusion models from models/diffusion_models; text encoder and VAE come from their own loaders. "
             "Two models are kept in memory; fp8 halves both.",
             inputs=[
-                io.Combo.Input("reference", options=files, tooltip="The diffusion model that was aligned."),
+                io.Combo.Input("reference", options=files, tooltip="The diffusion model before alignment."),
                 io.Combo.Input("aligned", options=files, tooltip=f"{_ALIGNED}."),
                 io.Combo.Input(
                     "weight_dtype",
                     options=list(loading.WEIGHT_DTYPES),
                     default="default",
-                    tooltip="How the weights of both models are stored. default: as ComfyUI chooses for the file and your GPU. fp8 takes half the "
+                    tooltip="How the weights of both models are stored; default lets ComfyUI choose for the file and your GPU. fp8 takes half the "
                     "memory of fp16 and loses some detail.",
                 ),
             ],
@@ -111,7 +111,7 @@ class DeRaDiffLoadDiffusionPair(io.ComfyNode):
 
 
 class DeRaDiffLoadLoraPair(io.ComfyNode):
-    """One model, and the same with a LoRA, over one copy of the weights."""
+    """A model with and without a LoRA, over one copy of the weights."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -120,8 +120,8 @@ class DeRaDiffLoadLoraPair(io.ComfyNode):
             display_name="Load LoRA Pair (DeRaDiff)",
             category=_CATEGORY,
             search_aliases=["dpo lora", "spo lora", "reward lora"],
-            description="Make a pair of a model and an alignment LoRA (DPO, SPO, Flow-GRPO, reward LoRAs). Both run over one copy of the weights: "
-            "the memory of one model. LoRAs that the model carries already belong to both.",
+            description="Make a pair of a model and an alignment LoRA (DPO, SPO, Flow-GRPO, reward LoRAs). Both share one copy of the weights, "
+            "so they take the memory of one model. LoRAs loaded before this node act on both.",
             inputs=[
                 io.Model.Input(
                     "model",
@@ -138,7 +138,7 @@ class DeRaDiffLoadLoraPair(io.ComfyNode):
                     min=-20.0,
                     max=20.0,
                     step=0.01,
-                    tooltip="The strength at which the LoRA is the aligned model: 1, unless its page says otherwise. Regularise with lambda, not here.",
+                    tooltip="Normally 1. Use lambda to weaken the alignment.",
                 ),
             ],
             outputs=list(_models()),

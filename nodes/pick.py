@@ -28,7 +28,7 @@ def _check_beta(beta: float) -> None:
 
 
 class DeRaDiffPickLambda(io.ComfyNode):
-    """A sweep and its scores -> the best lambda, and the picture to show why."""
+    """A sweep and its scores -> the best lambda, and a plot that shows why."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -37,18 +37,18 @@ class DeRaDiffPickLambda(io.ComfyNode):
             display_name="Pick Lambda (DeRaDiff)",
             category=f"{CATEGORY}/choose",
             search_aliases=["best lambda", "reward kl frontier", "plot sweep"],
-            description="Choose the lambda of a sweep by its scores, and show why: a plot of score against lambda and against KL, and a table. "
-            "Connect lambda to a DeRaDiff KSampler for the final picture.",
+            description="Choose the lambda of a sweep by its scores, with a plot of score against lambda and against KL, and a table. "
+            "Connect lambda to a DeRaDiff KSampler for the final image.",
             inputs=[
-                io.Image.Input("images", tooltip="All pictures of the sweep, decoded, in their order."),
-                SweepType.Input("sweep", tooltip="From Lambda Sweep, with the latent the pictures were decoded from."),
-                ScoresType.Input("scores", tooltip="From Score Images, of the same pictures. Higher is better."),
+                io.Image.Input("images", tooltip="All images of the sweep, decoded, in their order."),
+                SweepType.Input("sweep", tooltip="From Lambda Sweep, with the latent the images were decoded from."),
+                ScoresType.Input("scores", tooltip="From Score Images, of the same images. Higher is better."),
                 io.Combo.Input(
                     "rule",
                     options=list(RULES),
                     default=next(iter(RULES)),
-                    tooltip="highest mean: over the samples of each lambda. within KL budget: of the lambdas whose mean KL is known and within the "
-                    "budget. within one standard error: the smallest lambda whose mean cannot be told from the best.",
+                    tooltip="The lambda with the highest mean score, of all or of those whose mean KL is known and within kl_budget. "
+                    "Or the smallest lambda whose mean is within one standard error of the best.",
                 ),
                 io.Float.Input(
                     "kl_budget",
@@ -56,7 +56,7 @@ class DeRaDiffPickLambda(io.ComfyNode):
                     min=0.0,
                     max=1e9,
                     step=1.0,
-                    tooltip="In nats, for the rule with a budget: how far from the reference is still allowed. The table shows the KL of each lambda.",
+                    tooltip="For the rule with a KL budget: the largest KL from the reference that is allowed, in nats. The table shows the KL of each lambda.",
                 ),
                 io.Float.Input(
                     "trained_beta",
@@ -66,7 +66,7 @@ class DeRaDiffPickLambda(io.ComfyNode):
                     step=0.0001,
                     round=0.0001,
                     optional=True,
-                    tooltip="The beta the aligned model was trained with, to show beta / lambda in table and plot. 0: unknown.",
+                    tooltip="The beta that the aligned model was trained with, to show beta / lambda in the table and the plot. 0: unknown.",
                 ),
             ],
             outputs=[
@@ -75,14 +75,14 @@ class DeRaDiffPickLambda(io.ComfyNode):
                     display_name="lambda",
                     tooltip="The chosen lambda, for a DeRaDiff KSampler or Realign Model.",
                 ),
-                io.Image.Output("best", display_name="best", tooltip="The pictures of the chosen lambda."),
+                io.Image.Output("best", display_name="best", tooltip="The images of the chosen lambda."),
                 io.Image.Output(
-                    "plot", display_name="plot", tooltip="Score against lambda and against KL, the choice marked."
+                    "plot", display_name="plot", tooltip="Score against lambda and against KL, with the choice marked."
                 ),
                 io.String.Output(
                     "table", display_name="table", tooltip="Every lambda with mean, standard error and KL, as Markdown."
                 ),
-                io.String.Output("csv", display_name="csv", tooltip="The same with every sample's score, as CSV."),
+                io.String.Output("csv", display_name="csv", tooltip="The table with every sample's score, as CSV."),
             ],
         )
 

@@ -22,10 +22,10 @@ class DeRaDiffRealign(io.ComfyNode):
             category=CATEGORY,
             search_aliases=["deradiff", "dpo strength", "alignment strength", "lambda"],
             description="One MODEL that predicts (1 - lambda) * reference + lambda * aligned at every step, for any sampler, scheduler and guider: "
-            "an approximation of the model that would have been aligned at beta / lambda. For several rewards, connect the realigned MODEL to the "
-            "reference input of another Realign. A LoRA loaded after this node reaches the reference only, unless the pair is a LoRA pair.",
+            "an approximation of the model that training at beta / lambda would give. For several rewards, connect the realigned MODEL to the "
+            "reference input of another Realign Model. A LoRA loaded after this node reaches the reference only, unless the pair is a LoRA pair.",
             inputs=[
-                *pair_inputs(" Or a realigned MODEL, to add another aligned model to it."),
+                *pair_inputs(", or a realigned MODEL to add another aligned model to"),
                 lambda_input(),
                 *how_inputs(),
             ],
@@ -33,7 +33,7 @@ class DeRaDiffRealign(io.ComfyNode):
                 io.Model.Output(
                     "model",
                     display_name="model",
-                    tooltip="The realigned MODEL. Put guidance patches and samplers behind it.",
+                    tooltip="The realigned MODEL. Connect guidance patches and samplers to it.",
                 )
             ],
         )

@@ -20,8 +20,8 @@ def kl_output() -> io.Float.Output:
     return io.Float.Output(
         "kl",
         display_name="KL (nats)",
-        tooltip="How far the run drifted from the reference: the estimated KL divergence of the conditional branch in nats, mean over the "
-        "batch, without the last interval to sigma 0. 0 at lambda 0; NaN where the reference was not evaluated (lambda 1).",
+        tooltip="The estimated KL divergence from the reference in nats: conditional branch, mean over the batch, without the last interval "
+        "to sigma 0. 0 at lambda 0; NaN where the reference was not evaluated (lambda 1).",
     )
 
 
@@ -41,8 +41,8 @@ class DeRaDiffKSampler(io.ComfyNode):
             display_name="KSampler (DeRaDiff)",
             category=_CATEGORY,
             search_aliases=["deradiff sampler", "dpo sampler", "realign sampler"],
-            description="KSampler for a reference and its aligned model, with lambda as the strength of the alignment: the picture that a model "
-            "aligned at beta / lambda would have made.",
+            description="KSampler for a reference and its aligned model, with lambda as the strength of the alignment. It approximates the image that "
+            "a model trained at beta / lambda would give.",
             inputs=[
                 *pair_inputs(),
                 lambda_input(),
@@ -54,7 +54,7 @@ class DeRaDiffKSampler(io.ComfyNode):
                     min=0.0,
                     max=1.0,
                     step=0.01,
-                    tooltip="How much of the latent is denoised; below 1 it keeps its composition.",
+                    tooltip="How much of the latent is denoised; below 1 its composition is kept.",
                 ),
                 *how_inputs(),
             ],
@@ -90,14 +90,14 @@ class DeRaDiffKSamplerAdvanced(io.ComfyNode):
             node_id="DeRaDiffKSamplerAdvanced",
             display_name="KSampler Advanced (DeRaDiff)",
             category=_CATEGORY,
-            description="KSampler (Advanced) for a reference and its aligned model: chooses the steps to run, and whether noise is added and left.",
+            description="KSampler (Advanced) for a reference and its aligned model: choose the steps to run, and whether noise is added before and left after them.",
             inputs=[
                 *pair_inputs(),
                 lambda_input(),
                 io.Combo.Input(
                     "add_noise",
                     options=["enable", "disable"],
-                    tooltip="disable: the latent carries its noise already, as in a second half.",
+                    tooltip="disable: the latent is noisy already, as in the second part of a split run.",
                 ),
                 seed_input("noise_seed"),
                 *steps_to_latent(),
@@ -110,7 +110,7 @@ class DeRaDiffKSamplerAdvanced(io.ComfyNode):
                 io.Combo.Input(
                     "return_with_leftover_noise",
                     options=["disable", "enable"],
-                    tooltip="enable: leave the noise of end_at_step in the latent, for another sampler to go on with.",
+                    tooltip="enable: leave the noise of end_at_step in the latent, so that another sampler can continue.",
                 ),
                 *how_inputs(),
             ],

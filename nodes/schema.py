@@ -15,6 +15,6 @@ ScorerType = io.Custom("SCORER")
 
 
 def schema(**fields: Any) -> io.Schema:
-    """io.Schema without the fields that this ComfyUI does not have yet (an unknown one would lose the whole pack)."""
+    """io.Schema without the fields that this ComfyUI does not have yet (an unknown one would keep the whole pack from loading)."""
     known = {field.name for field in dataclasses.fields(io.Schema)}
     return io.Schema(**{name: value for name, value in fields.items() if name in known})

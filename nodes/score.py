@@ -1,4 +1,4 @@
-"""Nodes that score pictures."""
+"""Nodes that score images."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ folder_paths.add_model_folder_path(FOLDER, os.path.join(folder_paths.models_dir,
 
 @dataclass(frozen=True)
 class ComparingScorer(Scorer):
-    """A scorer that also needs, for each picture, the one of the same sample at lambda 0: (pictures, those) -> scores."""
+    """A scorer that compares each image with that of the same sample at lambda 0: (images, those at lambda 0) -> scores."""
 
     compare: Callable[[torch.Tensor, torch.Tensor], tuple[float, ...]]
 
 
 def _folders() -> dict[str, Path]:
-    """The scorers in models/deradiff_scorers by name; of two with one name the first folder's."""
+    """The scorers in models/deradiff_scorers by name; where a name occurs twice, the first folder's."""
     found: dict[str, Path] = {}
     for root in map(Path, folder_paths.get_folder_paths(FOLDER)):
         for path in sorted(root.iterdir()) if root.is_dir() else ():
@@ -51,23 +51,23 @@ def _built_in(name: str) -> Scorer:
 
 def _without_sweep(images: torch.Tensor, prompt: str) -> tuple[float, ...]:
     raise ValueError(
-        f"sweep: the scorer {CLOSENESS!r} compares each picture with the one at lambda 0. Connect the sweep's LAMBDA_SWEEP."
+        f"sweep: the scorer {CLOSENESS!r} compares each image with the one at lambda 0. Connect the sweep's LAMBDA_SWEEP."
     )
 
 
 def _at_lambda_0(images: torch.Tensor, sweep: Sweep) -> torch.Tensor:
-    """For each picture of the sweep the one of the same sample at lambda 0."""
+    """For each image of the sweep the one of the same sample at lambda 0."""
     sweep.check(images)
     place = next(
         (n for n, entry in enumerate(sweep.entries) if entry.method == REALIGNED and entry.strength == 0), None
     )
     if place is None:
-        raise ValueError(f"sweep: {CLOSENESS!r} needs the picture at lambda 0. Add 0 to the lambdas of the sweep.")
+        raise ValueError(f"sweep: {CLOSENESS!r} needs the image at lambda 0. Add 0 to the lambdas of the sweep.")
     return sweep.parts(images)[place].repeat(len(sweep.entries), 1, 1, 1)
 
 
 def _standardised(values: tuple[float, ...]) -> tuple[float, ...]:
-    """(value - mean) / standard deviation over all pictures given; zeros where all are equal."""
+    """(value - mean) / standard deviation over all images given; zeros where all are equal."""
     mean, deviation = statistics.fmean(values), statistics.pstdev(values)
     return tuple((value - mean) / deviation if deviation > 0 else 0.0 for value in values)
 
@@ -86,8 +86,8 @@ def _weighted(name: str, values: tuple[float, ...], weight: float, scale: str) -
 def _sum(scores: Scores, added: Scores) -> Scores:
     if len(added.values) != len(scores.values):
         raise ValueError(
-            f"add_to: expected scores of {len(scores.values)} pictures, as in images, got {len(added.values)}. "
-            "Score the same pictures in both nodes."
+            f"add_to: expected scores of {len(scores.values)} images, as in images, got {len(added.values)}. "
+            "Score the same images in both nodes."
         )
     values = tuple(one + other for one, other in zip(added.values, scores.values, strict=True))
     return Scores(f"{added.name} + {scores.name}", values)
@@ -104,7 +104,7 @@ class DeRaDiffLoadScorer(io.ComfyNode):
             display_name="Load Scorer (DeRaDiff)",
             category=_CATEGORY,
             search_aliases=["pickscore", "hpsv2", "clipscore", "aesthetic", "reward model"],
-            description="Load what pictures are scored with: PickScore, HPSv2, CLIPScore or the LAION aesthetic predictor from a folder in "
+            description="Load a scorer for images: PickScore, HPSv2, CLIPScore or the LAION aesthetic predictor from a folder in "
             "models/deradiff_scorers, or a measure that needs no model. Nothing is downloaded.",
             inputs=[
                 io.Combo.Input(
@@ -116,8 +116,8 @@ class DeRaDiffLoadScorer(io.ComfyNode):
                     "kind",
                     options=list(scorer_files.KINDS),
                     default=scorer_files.AUTO,
-                    tooltip="What the folder holds. auto: aesthetic if a predictor's head lies in it, otherwise by its name: pickscore, hpsv2, "
-                    "else clipscore. Built-in measures ignore it.",
+                    tooltip="What the folder holds; built-in measures ignore it. auto: aesthetic if the folder has the head of an aesthetic predictor, "
+                    "otherwise by the folder's name: pickscore, hpsv2, else clipscore.",
                 ),
             ],
             outputs=[ScorerType.Output("scorer_out", display_name="scorer", tooltip="Connect it to Score Images.")],
@@ -146,17 +146,17 @@ class DeRaDiffScoreImages(io.ComfyNode):
             display_name="Score Images (DeRaDiff)",
             category=_CATEGORY,
             search_aliases=["reward", "rate images", "evaluate"],
-            description="Score each picture of a batch. Chain several of these nodes by add_to to combine scorers: the result is the sum of "
+            description="Score each image of a batch. To combine scorers, chain several of these nodes by add_to: the result is the sum of "
             "weight x score over the chain.",
             inputs=[
                 io.Image.Input(
-                    "images", tooltip="The pictures. For Pick Lambda: all pictures of a sweep, in their order."
+                    "images", tooltip="The images to score; for Pick Lambda, all images of a sweep, in their order."
                 ),
                 io.String.Input(
                     "prompt",
                     multiline=True,
                     default="",
-                    tooltip="The prompt the pictures were made with; the first 77 tokens count. Aesthetic and built-in scorers ignore it.",
+                    tooltip="The prompt the images were made with; the first 77 tokens are used. Aesthetic and built-in scorers ignore it.",
                 ),
                 ScorerType.Input("scorer", tooltip="From Load Scorer."),
                 io.Float.Input(
@@ -165,27 +165,29 @@ class DeRaDiffScoreImages(io.ComfyNode):
                     min=-1000.0,
                     max=1000.0,
                     step=0.05,
-                    tooltip="The score is multiplied by it. 1 leaves it as it is; below 0, a lower score becomes better.",
+                    tooltip="Multiplies the score; 1 leaves it as it is. Below 0, a lower score becomes better.",
                 ),
                 io.Combo.Input(
                     "scale",
                     options=list(SCALES),
                     default=SCALES[0],
-                    tooltip="raw: the score in the scorer's own units. standardised: (score - mean) / standard deviation over all these pictures, "
-                    "so that scorers of different units can be added.",
+                    tooltip="raw: the score in the scorer's own units. standardised: (score - mean) / standard deviation over all these images, "
+                    "so that scorers with different units can be added.",
                 ),
                 SweepType.Input(
                     "sweep",
                     optional=True,
-                    tooltip=f"Only the scorer '{CLOSENESS}' needs it: the sweep the pictures are of.",
+                    tooltip=f"The sweep that the images belong to; only the scorer '{CLOSENESS}' needs it.",
                 ),
                 ScoresType.Input(
-                    "add_to", optional=True, tooltip="Scores of the same pictures, to which these are added one by one."
+                    "add_to",
+                    optional=True,
+                    tooltip="Scores of the same images, to which these are added image by image.",
                 ),
             ],
             outputs=[
                 ScoresType.Output(
-                    "scores", display_name="scores", tooltip="One number for each picture, higher is better."
+                    "scores", display_name="scores", tooltip="One number for each image, higher is better."
                 )
             ],
         )

@@ -1,4 +1,4 @@
-"""A sweep in the node itself: the pictures as temporary files, and what the front end's viewer (js/) shows with them."""
+"""A sweep in the node itself: the images as temporary files, and what the front end's viewer (js/) shows with them."""
 
 from __future__ import annotations
 
@@ -26,14 +26,12 @@ class DeRaDiffSweepViewer(io.ComfyNode):
             category=f"{CATEGORY}/sweep",
             is_output_node=True,
             search_aliases=["lambda slider", "compare lambda", "lambda viewer"],
-            description="Look at a sweep in the node: drag a slider over lambda, hold the picture to compare with lambda 0, and write the "
-            "lambda you like into a realigning node.",
+            description="Look at a sweep in the node: drag a slider over lambda, hold the image to compare with lambda 0, and write the "
+            "lambda you choose into a realigning node.",
             inputs=[
-                io.Image.Input(
-                    "images", tooltip="The sweep's latent, decoded: one picture for each lambda and sample."
-                ),
-                SweepType.Input("sweep", tooltip="The sweep that the pictures belong to."),
-                ScoresType.Input("scores", optional=True, tooltip="Scores of the same pictures, shown below each."),
+                io.Image.Input("images", tooltip="The sweep's latent, decoded: one image for each lambda and sample."),
+                SweepType.Input("sweep", tooltip="The sweep that the images belong to."),
+                ScoresType.Input("scores", optional=True, tooltip="Scores of the same images, shown below each image."),
             ],
             outputs=[],
         )
@@ -48,17 +46,15 @@ class DeRaDiffSweepViewer(io.ComfyNode):
 
 
 def payload(sweep: Sweep, files: Sequence[Mapping[str, str]], scores: Scores | None) -> dict[str, Any]:
-    """What js/sweep/results.js reads, in JSON's types: {scorer, entries: [{lambda, method, seconds, kl, samples: [{image, score}]}]}.
+    """What js/sweep/results.js reads, as JSON: {scorer, entries: [{lambda, method, seconds, kl, samples: [{image, score}]}]}.
 
-    files: {filename, subfolder, type} of each picture. kl: the mean over the samples in nats. What is not known is None.
+    files: {filename, subfolder, type} of each image. kl: the mean over the samples in nats. Unknown values are None.
     """
     values = scores.values if scores else [math.nan] * len(files)
-    pictures = [{"image": dict(file), "score": _known(value)} for file, value in zip(files, values, strict=True)]
+    samples = [{"image": dict(file), "score": _known(value)} for file, value in zip(files, values, strict=True)]
     return {
         "scorer": scores.name if scores else None,
-        "entries": [
-            _entry(entry, samples) for entry, samples in zip(sweep.entries, sweep.parts(pictures), strict=True)
-        ],
+        "entries": [_entry(entry, part) for entry, part in zip(sweep.entries, sweep.parts(samples), strict=True)],
     }
 
 
@@ -73,7 +69,7 @@ def _entry(entry: Entry, samples: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _known(value: float) -> float | None:
-    """The number, or None where it is NaN or infinite, which JSON has no word for."""
+    """The number, or None where it is NaN or infinite, which JSON cannot represent."""
     return float(value) if math.isfinite(value) else None
 
 

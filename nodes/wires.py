@@ -1,4 +1,4 @@
-"""What travels on our own wires: LAMBDA_SWEEP, SCORES and SCORER. Frozen, and free of ComfyUI."""
+"""The values of the pack's own wire types LAMBDA_SWEEP, SCORES and SCORER. Frozen, and independent of ComfyUI."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Sweep:
 
 @dataclass(frozen=True)
 class Scores:
-    """What a scorer gave each image of a batch, in the batch's order. Higher is better."""
+    """A scorer's score of each image of a batch, in the batch's order. Higher is better."""
 
     name: str
     values: tuple[float, ...]

@@ -18,7 +18,7 @@ LAMBDAS = (1.0, 0.75, 0.5, 0.25, 0.1)
 
 @dataclass(frozen=True)
 class Drift:
-    """Of D - D_reference, in units of sigma: its mean along the reward, and the rest's mean square on all, cold and warm pictures."""
+    """Of D - D_reference, in units of sigma: its mean along the reward, and the rest's mean square on all, cold and warm images."""
 
     along: float
     rest: float
@@ -80,6 +80,6 @@ def markdown(found: dict[float, Drift]) -> list[str]:
         "along the reward / anchor's",
         "the rest / anchor's",
         "√λ",
-        "the rest's square, cold / warm pictures",
+        "the rest's square, cold / warm images",
     )
     return tables.markdown(header, rows)

@@ -21,7 +21,7 @@ from samples import Sampler
 
 SEED = 1  # of the first batch of noise; the same for every model
 METRICS = ("reward", "fidelity", "kl")
-SHOWN = 9  # samples whose pictures are kept
+SHOWN = 9  # samples whose images are kept
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ SETTINGS = (
     Setting(Sampler("dpmpp_2m", 20), 3 * samples.BATCH, _FEWER),
     Setting(Sampler("euler", 50), 2 * samples.BATCH, _FEWER),
 )
-# The models trained at half the anchor's beta, which are past all use, as the anchor.
+# The models trained at half the anchor's beta, which are already unusable, as the anchor.
 HACKED = Setting(MAIN.sampler, MAIN.count, (1.0, 0.125, 0.25, 0.375, 0.5, 0.75), anchor=2.0, baselines=(INTERPOLATED,))
 
 
@@ -114,7 +114,7 @@ def subjects(setting: Setting) -> Iterator[Subject]:
 
 
 def measured(lab: Lab, setting: Setting, subject: Subject) -> dict[str, torch.Tensor]:
-    """METRICS of each sample, (count,), and "shown", the first pictures. Kept in the work folder."""
+    """METRICS of each sample, (count,), and "shown", the first images. Kept in the work folder."""
     absolute = subject.method in (REFERENCE, RETRAINED, LONGER)
     strength = subject.strength * setting.anchor if absolute else subject.strength
     prefix = "" if absolute or setting.anchor == 1.0 else f"anchor-{setting.anchor:g}-"

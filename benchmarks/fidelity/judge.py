@@ -1,4 +1,4 @@
-"""Whether a picture shows its caption: a small classifier, trained on drawings in any light."""
+"""Whether an image shows its caption: a small classifier, trained on drawings in any light."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import session
 import torch
 
 BATCH, STEPS, PEAK = 128, 1500, 2e-3
-PICTURES, LIGHT, NOISE = 27_000, 0.7, 0.05
+DRAWINGS, LIGHT, NOISE = 27_000, 0.7, 0.05
 
 
 class Judge(torch.nn.Module):
@@ -37,19 +37,19 @@ class Judge(torch.nn.Module):
 
     @torch.no_grad()
     def believes(self, latents: torch.Tensor, captions: torch.Tensor) -> torch.Tensor:
-        """Probability that each picture shows its caption, (N,)."""
+        """Probability that each image shows its caption, (N,)."""
         return self(latents).softmax(dim=1).gather(1, captions.view(-1, 1))[:, 0]
 
 
 def judge(work: Path) -> Judge:
     """The classifier, trained on first use."""
-    drawings = scenes.draw(PICTURES, seed=2, light=LIGHT, wrong=0.0)
+    drawings = scenes.draw(DRAWINGS, seed=2, light=LIGHT, wrong=0.0)
     torch.manual_seed(0)
     model = Judge()
 
     def loss_at(step: int) -> torch.Tensor:
         rng = torch.Generator().manual_seed(step)
-        chosen = torch.randint(PICTURES, (BATCH,), generator=rng)
+        chosen = torch.randint(DRAWINGS, (BATCH,), generator=rng)
         latents = drawings.latents[chosen]
         latents = latents + NOISE * torch.randn(latents.shape, generator=rng)
         return torch.nn.functional.cross_entropy(model(latents), drawings.shown[chosen])

@@ -11,7 +11,7 @@ import torch
 from comfy.model_patcher import ModelPatcher
 
 WIDTH = 32  # of a word's embedding
-GROUP = 8  # channels that one norm looks at together: 32 groups of so few channels would hide how bright a picture is
+GROUP = 8  # channels that one norm looks at together: 32 groups of so few channels would hide how bright an image is
 
 UNET = {
     "image_size": 32,
@@ -42,7 +42,7 @@ class Operations(comfy.ops.disable_weight_init):
 
 
 class Pixels(comfy.latent_formats.LatentFormat):
-    """Pictures themselves, their 2x2 blocks laid side by side; nothing is scaled."""
+    """Images themselves, their 2x2 blocks laid side by side; nothing is scaled."""
 
     latent_channels = scenes.CHANNELS
     scale_factor = 1.0

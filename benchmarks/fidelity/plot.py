@@ -1,4 +1,4 @@
-"""The benchmark's pictures: reward against lambda and KL, the errors, and samples side by side."""
+"""The benchmark's images: reward against lambda and KL, the errors, and samples side by side."""
 
 from __future__ import annotations
 
@@ -133,8 +133,8 @@ def strip(values: Values, lambdas: tuple[float, ...], path: Path, zoom: int = 4)
         rows.append(
             np.concatenate([_row(found[0]), np.full((scenes.SIZE + 1, 4, 3), 255, np.uint8), _row(found[1])], axis=1)
         )
-    picture = Image.fromarray(np.concatenate(rows))
-    picture.resize((picture.width * zoom, picture.height * zoom), Image.Resampling.NEAREST).save(path, optimize=True)
+    image = Image.fromarray(np.concatenate(rows))
+    image.resize((image.width * zoom, image.height * zoom), Image.Resampling.NEAREST).save(path, optimize=True)
 
 
 def _stands_for(strength: float) -> Subject:

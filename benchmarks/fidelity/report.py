@@ -18,7 +18,7 @@ COMPARED = (REALIGNED, *BASELINES)
 INTRODUCTION = f"""# Does λ stand for a model trained at β / λ?
 
 Written by `make fidelity`, from training to this page. A UNet of ComfyUI's own class (1.4 M parameters) learns to draw captioned
-pictures of 12x12 pixels in warmer or cooler light; no caption mentions the light, and 8 % of the pictures show another caption.
+images of 12x12 pixels in warmer or cooler light; no caption mentions the light, and 8 % of the images show another caption.
 From it, Diffusion-DPO trains models at {len(plan.LAMBDAS)} betas with {len(SEEDS)} seeds each, on pairs of the reference's own samples. The reward is
 warmth, in the reference's standard deviations, and never looks at the caption. The anchor is β = {plan.ANCHOR:g}: it is sampled at every λ
 together with the reference, and compared with the model that was really trained at β / λ, from the same noise, by ComfyUI's own
@@ -41,8 +41,8 @@ DRIFT = f"""## What λ scales and what a training does
 
 The difference to the reference of each retrained model, at one noise level (step {drift.TIME} of {training.TIMES}) on noised reference samples, split
 into a shift along the reward and the rest, both as a share of the anchor's. The shift is what λ says. The rest is not: it follows
-√λ: a preference can also be met by denoising the losing picture worse, which enters the loss as β times the square of that error, so
-that the error which is asked for goes as 1/√β. (The last column compares the coldest third of the pictures with the warmest third.)
+√λ: a preference can also be met by denoising the losing image worse, which enters the loss as β times the square of that error, so
+that the error it needs goes as 1/√β. (The last column compares the coldest third of the images with the warmest third.)
 Realigning scales everything by λ; so below 1 it has the retrained model's reward with less of this side effect, and less KL,
 and above 1 it has more of it."""
 
@@ -50,9 +50,9 @@ CLOSED = """## Where the truth is known in closed form
 
 Mixtures of Gaussians with their exact denoisers, and rewards for which p_ref exp(r / β) is such a mixture again: no training, so what is
 left is the approximation alone. Each cell: error of the mean reward in % of the range from reference to anchor, then energy
-distance to the exact optimum in % of the reference's. For one Gaussian and a linear reward λ is exact; `tests/test_gaussian_truth.py`
+distance to the exact optimum in % of the reference's. For one Gaussian and a linear reward λ is exact; `tests/method/test_gaussian_truth.py`
 holds it to that for eps, v and flow models under four samplers. Elsewhere D_λ is a straight line where the exact denoiser bends
-(by the third cumulant of picture and reward): too little reward inside (0, 1), too much beyond 1, and most where
+(by the third cumulant of image and reward): too little reward inside (0, 1), too much beyond 1, and most where
 alignment moves mass between modes that lie apart. Samplers that add noise err less than samplers that do not."""
 
 
@@ -89,7 +89,7 @@ def lines(
         "",
         "![Realigned and retrained samples](fidelity/strip.png)",
         "",
-        f"## From an anchor that is past all use (β = {HACKED.beta(1.0):g})",
+        f"## From an anchor that is already unusable (β = {HACKED.beta(1.0):g})",
         "",
         "The same errors when realigning starts from the models trained at half that β. Their captions are lost; smaller λ bring them back.",
         *_by_lambda(found[HACKED]),
@@ -133,7 +133,7 @@ def _models(main: Bootstrap, lab: plan.Lab) -> list[str]:
         "",
         f"Sampled with {_name(MAIN)}, {MAIN.count} samples each, mean of the seeds. *Ideal reward* is that of p_ref exp(r / β), from weighted",
         "reference samples, of which none is warmer than about 3. Diffusion-DPO judges single noise levels: it stays short of that optimum",
-        "where β is large, and leaves the reference's pictures where β is small. So β is a strength here, as in every training of",
+        "where β is large, and leaves the reference's images where β is small. So β is a strength here, as in every training of",
         "its kind, and λ is held against what training really gives.",
         "",
         *tables.markdown(header, rows),
@@ -148,7 +148,7 @@ def _summary(found: dict[Setting, Bootstrap]) -> list[str]:
     text = [
         "## Error for λ in 0.25, 0.5, 0.75",
         "",
-        "Mean absolute error, in % of the range from reference to anchor and, behind the stroke, in % of the metric's mean.",
+        "Mean absolute error, in % of the range from reference to anchor and, after the slash, in % of the metric's mean.",
     ]
     for metric in METRICS:
         rows = []

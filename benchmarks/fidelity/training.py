@@ -28,7 +28,7 @@ T_OMEGA = 6.2  # half the span of log SNR over SD1.5's schedule: then h is a log
 REFERENCE_STEPS, ALIGNED_STEPS = 5000, 1200
 REFERENCE_PEAK = 1e-3
 ALIGNED_PEAK = 2.5e-6  # times 1 / beta: the loss's gradient grows with beta, and Diffusion-DPO's own rate falls with it
-PICTURES = 18_000
+DRAWINGS = 18_000
 
 Weights = dict[str, torch.Tensor]
 
@@ -53,7 +53,7 @@ def noisy(latents: torch.Tensor, times: torch.Tensor, noise: torch.Tensor) -> to
 
 def reference(work: Path) -> Weights:
     """eps prediction on drawings whose light is free."""
-    drawings = scenes.draw(PICTURES, seed=0)
+    drawings = scenes.draw(DRAWINGS, seed=0)
     contexts = network.contexts()
     torch.manual_seed(0)
     unet = network.patcher().model.diffusion_model
@@ -65,7 +65,7 @@ def reference(work: Path) -> Weights:
 
     def loss_at(step: int) -> torch.Tensor:
         rng = torch.Generator().manual_seed(step)
-        chosen = torch.randint(PICTURES, (BATCH,), generator=rng)
+        chosen = torch.randint(DRAWINGS, (BATCH,), generator=rng)
         times = torch.randint(TIMES, (BATCH,), generator=rng)
         noise = torch.randn(BATCH, *drawings.latents.shape[1:], generator=rng)
         x = noisy(drawings.latents[chosen], times, noise)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import drawings
 import networks
 import numpy as np
-import pictures
 import session
 import torch
 from safetensors.torch import load_file
@@ -22,10 +22,10 @@ def autoencoder() -> torch.nn.Module:
 
 @torch.no_grad()
 def encode(drawn: list[np.ndarray], model: torch.nn.Module) -> torch.Tensor:
-    """Pictures -> latents in the UNet's space, (B, 4, 8, 8)."""
+    """Drawings -> latents in the UNet's space, (B, 4, 8, 8)."""
     with torch.autocast("cpu", torch.bfloat16):
         return torch.cat(
-            [model.taesd_encoder(pictures.to_tensor(drawn[i : i + 32])).float() for i in range(0, len(drawn), 32)]
+            [model.taesd_encoder(drawings.to_tensor(drawn[i : i + 32])).float() for i in range(0, len(drawn), 32)]
         )
 
 
@@ -33,7 +33,7 @@ def contexts(work: Path) -> torch.Tensor:
     """Embeddings of every caption, then of the empty prompt: (len(CAPTIONS) + 1, 77, 768)."""
     path = work / "contexts.pt"
     if not path.exists():
-        torch.save(networks.encode_prompts([str(caption) for caption in pictures.CAPTIONS] + [""]), path)
+        torch.save(networks.encode_prompts([str(caption) for caption in drawings.CAPTIONS] + [""]), path)
     return torch.load(path, weights_only=True)
 
 
@@ -42,8 +42,8 @@ def reference_set(work: Path, count: int, seed: int) -> tuple[torch.Tensor, torc
     path = work / f"reference-{count}-{seed}.pt"
     if not path.exists():
         rng = np.random.RandomState(seed)
-        captions = np.arange(count) % len(pictures.CAPTIONS)
-        drawn = [pictures.draw(pictures.CAPTIONS[c], rng.normal(0, 0.12), rng) for c in captions]
+        captions = np.arange(count) % len(drawings.CAPTIONS)
+        drawn = [drawings.draw(drawings.CAPTIONS[c], rng.normal(0, 0.12), rng) for c in captions]
         torch.save((encode(drawn, autoencoder()), torch.from_numpy(captions)), path)
     return torch.load(path, weights_only=True)
 

@@ -6,7 +6,7 @@ Diffusion-DPO (Wallace et al., CVPR 2024, arXiv 2311.12908), equation 14:
     loss = -log sigmoid(-beta T [ (|eps - eps_a(x_w)|^2 - |eps - eps_r(x_w)|^2) - (the same for the loser) ])
 
 The raters of the pairs look at warmth alone, never at the caption, and beta is small: the aligned model over-optimises,
-and its pictures lose their captions. That is what lambda below 1 undoes.
+and its images lose their captions. That is what lambda below 1 undoes.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import data
+import drawings
 import fp8
 import networks
 import numpy as np
-import pictures
 import session
 import torch
 from safetensors.torch import save_file
@@ -62,21 +62,21 @@ def attach(model: torch.nn.Module) -> dict[str, Lora]:
 
 
 def preferences(work: Path, seed: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """(winners, losers, captions): latents of two pictures for each caption, the warmer one winning.
+    """(winners, losers, captions): latents of two images for each caption, the warmer one winning.
 
-    A picture shows its caption half of the time, any other drawing else; the light is free.
+    An image shows its caption half of the time, any other drawing else; the light is free.
     """
     path = work / f"preferences-{PAIRS}-{seed}.pt"
     if not path.exists():
         rng = np.random.RandomState(seed + 1)
-        captions = np.arange(PAIRS) % len(pictures.CAPTIONS)
+        captions = np.arange(PAIRS) % len(drawings.CAPTIONS)
 
         def drawn() -> list[np.ndarray]:
-            shown = [c if rng.rand() < 0.5 else rng.randint(len(pictures.CAPTIONS)) for c in captions]
-            return [pictures.draw(pictures.CAPTIONS[s], rng.uniform(-0.9, 0.9), rng) for s in shown]
+            shown = [c if rng.rand() < 0.5 else rng.randint(len(drawings.CAPTIONS)) for c in captions]
+            return [drawings.draw(drawings.CAPTIONS[s], rng.uniform(-0.9, 0.9), rng) for s in shown]
 
         pair = [drawn(), drawn()]
-        reward = torch.stack([pictures.warmth(torch.from_numpy(np.stack(side)) / 255.0) for side in pair])
+        reward = torch.stack([drawings.warmth(torch.from_numpy(np.stack(side)) / 255.0) for side in pair])
         latents = torch.stack([data.encode(side, data.autoencoder()) for side in pair])
         first = (reward[0] > reward[1]).view(-1, 1, 1, 1)
         torch.save(

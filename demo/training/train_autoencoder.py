@@ -3,8 +3,8 @@ Run by `make train`; resumable. Writes weights/autoencoder.safetensors (fp16).""
 
 from __future__ import annotations
 
+import drawings
 import numpy as np
-import pictures
 import session
 import torch
 from safetensors.torch import save_file
@@ -16,10 +16,10 @@ SD15_SCALE = 0.18215  # ComfyUI hands SD1.5 latents over divided by this
 def batch(seed: int, size: int = BATCH) -> torch.Tensor:
     rng = np.random.RandomState(seed)
     drawn = [
-        pictures.draw(pictures.CAPTIONS[rng.randint(len(pictures.CAPTIONS))], rng.uniform(-1, 1), rng)
+        drawings.draw(drawings.CAPTIONS[rng.randint(len(drawings.CAPTIONS))], rng.uniform(-1, 1), rng)
         for _ in range(size)
     ]
-    return pictures.to_tensor(drawn)
+    return drawings.to_tensor(drawn)
 
 
 def build() -> torch.nn.Module:

@@ -10,13 +10,13 @@ import session
 import torch
 
 BATCH = 32
-PICTURES = 14_400
+DRAWINGS = 14_400
 
 
 def main() -> None:
     options = session.arguments(__doc__, steps=3200)
     session.use_comfyui()
-    latents, captions = data.reference_set(options.work, PICTURES, options.seed)
+    latents, captions = data.reference_set(options.work, DRAWINGS, options.seed)
     contexts = data.contexts(options.work)
     model = networks.unet()
     session.initialise(model)

@@ -3,4 +3,4 @@
 import logging
 
 LOG = logging.getLogger("deradiff")
-KEY = "deradiff"  # under which everything of ours hangs on a ModelPatcher
+KEY = "deradiff"  # of the pack's attachments, wrappers and options on a ModelPatcher

@@ -19,7 +19,7 @@ Patch = tuple  # core's (strength, adapter or weights, strength_model, offset, f
 
 @dataclass(frozen=True)
 class Piece:
-    """One LoRA on one layer: `factor` is its strength, negative where it has to be taken away."""
+    """One LoRA on one layer: `factor` is its strength, negative where the LoRA has to be removed."""
 
     path: str
     adapter: LoRAAdapter
@@ -30,7 +30,7 @@ class Piece:
 def pieces(
     reference: Mapping[str, list[Patch]], aligned: Mapping[str, list[Patch]], module: torch.nn.Module
 ) -> list[Piece] | None:
-    """What to add to the reference's patched weights to get the aligned model's, or None if that is more than LoRA.
+    """What to add to the reference's patched weights to get the aligned model's, or None if they differ by more than LoRA.
 
     reference, aligned: the `patches` of two ModelPatchers around `module`.
     """
@@ -47,7 +47,7 @@ def pieces(
 
 
 def _suffixes(reference: list[Patch], aligned: list[Patch]) -> tuple[list[Patch], list[Patch]]:
-    """What remains of two patch lists behind their common beginning. Patches apply in order."""
+    """What remains of two patch lists after their common prefix. Patches apply in order."""
     common = 0
     for ours, theirs in zip(reference, aligned, strict=False):
         if ours is not theirs and not (ours[1] is theirs[1] and ours[0] == theirs[0] and ours[2:] == theirs[2:]):
@@ -105,18 +105,18 @@ def fits(adapter: LoRAAdapter, layer: torch.nn.Module, offset: tuple[int, int, i
 
 
 class Unbatchable(Exception):
-    """A layer's input is not laid out as the rows of the batch, so nobody can tell which of them are an aligned model's."""
+    """A layer's input is not laid out as the rows of the batch, so those of an aligned model cannot be found."""
 
 
 @dataclass
 class Rows:
-    """Where one aligned model is in the batch that is being evaluated. Without a batch, it is all there is."""
+    """Where one aligned model is in the batch that is being evaluated. Without a batch, all rows are this model's."""
 
     batch: int | None = None
     spans: Sequence[slice] = (slice(None),)
 
     def of(self, x: torch.Tensor) -> Sequence[slice]:
-        """The rows of a layer's input that belong to this model. Raises Unbatchable if they cannot be told."""
+        """The rows of a layer's input that belong to this model. Raises Unbatchable if they cannot be found."""
         if self.batch is not None and x.shape[0] != self.batch:
             raise Unbatchable
         return self.spans
@@ -234,7 +234,7 @@ class Adapters(torch.nn.Module):
 
 
 def adapted(module: torch.nn.Module, found: Iterable[tuple[Adapters, Rows]]) -> dict[str, AdaptedLayer]:
-    """Each layer of `module` that some adapters act on, by path, wrapped with their branches."""
+    """Each layer of `module` that adapters act on, by path, wrapped with their branches."""
     grouped: dict[str, list[tuple[LoraBranch, Rows]]] = {}
     for adapters, rows in found:
         for path, branch in zip(adapters.paths, adapters.branches, strict=True):

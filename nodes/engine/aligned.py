@@ -23,8 +23,8 @@ from .own import own
 
 Branches = list[torch.Tensor]  # one denoised latent per conditioning branch (cond, uncond, middle ...)
 
-# Wrappers around a whole run or a whole guidance step belong to the realigned MODEL, and what they prepare for their
-# companions deeper down would be missing here.
+# Wrappers around a whole run or a whole guidance step act on the realigned MODEL. They are dropped from an aligned model,
+# as are the inner wrappers under their keys, which rely on what these prepare.
 RUN_WRAPPERS = (
     WrappersMP.OUTER_SAMPLE,
     WrappersMP.PREPARE_SAMPLING,
@@ -38,7 +38,7 @@ class Call:
     """One evaluation that the guider asks for, as CALC_COND_BATCH gets it.
 
     executor: the reference's own evaluation, given a model; conds: the conditionings, one list for each branch; x: noisy
-    latent, (B, C, H, W) or (B, C, T, H, W); timestep: (B,) sigmas; additions: the transformer options that this call brings.
+    latent, (B, C, H, W) or (B, C, T, H, W); timestep: (B,) sigmas; additions: the transformer options that this call adds.
     """
 
     executor: Callable[..., Branches]
@@ -68,7 +68,7 @@ class AlignedModel:
 
     @property
     def adapters(self) -> Adapters | None:
-        """The LoRA that this model is on the reference's weights, or None if it has a module of its own."""
+        """This model's LoRA on the reference's weights, or None if it has a module of its own."""
         return self.patcher.model if isinstance(self.patcher.model, Adapters) else None
 
     @cached_property
@@ -85,9 +85,9 @@ class AlignedModel:
     def __call__(self, conds: list, x: torch.Tensor, timestep: torch.Tensor, additions: dict) -> Branches:
         """Denoised latents of each conditioning branch, as core's calc_cond_batch returns them.
 
-        additions: transformer options that this call brings, beside the model's own.
+        additions: transformer options that this call adds to the model's own.
         """
-        module = self.module  # making it settles the options too
+        module = self.module  # making it also completes the options
         if hasattr(self._reference.model, "latent_shapes"):
             module.latent_shapes = self._reference.model.latent_shapes
         if self.adapters is None:
@@ -97,7 +97,7 @@ class AlignedModel:
         return comfy.samplers.calc_cond_batch(module, conds, x, timestep, options)
 
     def _follow_hook_strengths(self, conds: list) -> None:
-        """Core notices a scheduled hook's new strength once a step, for the model it evaluates first; that may not be this one."""
+        """Core notices a scheduled hook's new strength once per step and for the first evaluated model only, which may not be this one."""
         groups = [
             cond["hooks"] for branch in conds if branch is not None for cond in branch if cond.get("hooks") is not None
         ]
@@ -123,7 +123,7 @@ class AlignedModel:
 
 
 def drop_run_wrappers(options: dict) -> None:
-    """Remove wrappers of whole runs, and everything else that hangs on the same keys."""
+    """Remove wrappers of whole runs, and every other wrapper under the same keys."""
     wrappers = options["transformer_options"].get("wrappers", {})
     keys = {key for kind in RUN_WRAPPERS for key in wrappers.get(kind, {})} - {None}
     for kind in wrappers:

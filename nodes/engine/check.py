@@ -1,4 +1,4 @@
-"""Whether two models are a pair at all: one can be a fine-tune of the other."""
+"""Whether two models can be a pair: one a fine-tune of the other."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from . import KEY, LOG, adapter
 
 
 def family(model: ModelPatcher) -> str:
-    """The name users know an architecture by, as core's detection calls it: SD15, SDXL, SD3, Flux ..."""
+    """The name of an architecture in core's detection: SD15, SDXL, SD3, Flux ..."""
     config = getattr(model.model, "model_config", None)
     return type(config).__name__ if config is not None else type(model.model).__name__
 
@@ -53,7 +53,7 @@ def check_pair(reference: ModelPatcher, aligned: ModelPatcher) -> None:
         )
     if _same_model(reference, aligned):
         LOG.warning(
-            "The reference and the aligned model are the same model: lambda changes nothing. Load a model that was aligned from it."
+            "The reference and the aligned model are the same model: lambda changes nothing. Load an aligned model that was fine-tuned from the reference."
         )
 
 

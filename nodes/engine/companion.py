@@ -62,7 +62,7 @@ def cloned(model: ModelPatcher) -> ModelPatcher:
 
 
 def _shares_state(first: ModelPatcher, second: ModelPatcher) -> bool:
-    """Whether two clones of one module are the very same model, so that core may load either."""
+    """Whether two clones of one module are the same model, so that core may load either."""
     return (
         first.patches_uuid == second.patches_uuid
         and _same_module_state(first, second)
@@ -75,7 +75,7 @@ def _same_module_state(first: ModelPatcher, second: ModelPatcher) -> bool:
 
 
 class AdaptersPatcher(ModelPatcher):
-    """Around adapters alone. LoRA hooks patch the shared weights, which is the reference's business; so are callbacks."""
+    """A patcher around adapters alone. LoRA hooks patch the shared weights, so they are registered here and applied by the reference only."""
 
     def deepclone_multigpu(self, new_load_device: torch.device | None = None, models_cache: Any = None) -> ModelPatcher:
         """What core's split over several GPUs asks of every additional model. The aligned model runs on the first GPU alone."""
@@ -117,7 +117,7 @@ def _copy(aligned: ModelPatcher) -> ModelPatcher:
         else:
             _unload(aligned)  # the copy must start from unpatched weights
             _copies[aligned] = _rehomed(aligned, twin.independent(aligned.model, aligned.offload_device))
-        _copies[aligned].parent = None  # a way back to the key would keep both alive for ever
+        _copies[aligned].parent = None  # a reference to the key would keep both alive for ever
     return _copies[aligned].clone()
 
 
@@ -153,7 +153,7 @@ def _rehomed(patcher: ModelPatcher, module: torch.nn.Module) -> ModelPatcher:
 
 
 def _compile_for(clone: ModelPatcher) -> None:
-    """Have compiled what was compiled of the first module: its graphs hold the first module's weights."""
+    """Compile again what was compiled for the first module: its graphs hold the first module's weights."""
     for path, value in clone.object_patches.items():
         if twin.is_compiled(value):
             clone.object_patches[path] = twin.recompiled(value, comfy.utils.get_attr(clone.model, path))

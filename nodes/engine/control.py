@@ -12,7 +12,7 @@ Cond = dict[str, Any]
 
 
 class _Once:
-    """Stands for a control in the conditioning: the first model computes its outputs, the next ones get the same."""
+    """Replaces a control in the conditioning: its outputs are computed for the first model and reused for the others."""
 
     def __init__(self, control: Any) -> None:
         self._control = control
@@ -20,13 +20,13 @@ class _Once:
         self._next = 0
 
     def rewind(self) -> None:
-        """The next model begins, which asks the same in the same order."""
+        """Start over for the next model, which makes the same calls in the same order."""
         self._next = 0
 
     def get_control(
         self, x: torch.Tensor, timestep: torch.Tensor, cond: dict, batched: int, options: dict
     ) -> dict | None:
-        """As core's ControlBase.get_control, None outside of the control's steps. Models take outputs from the lists, so each gets lists of its own."""
+        """As core's ControlBase.get_control, None outside of the control's steps. Models remove items from the lists, so each gets copies."""
         asked = (x.shape, batched)
         if self._next == len(self._outputs) or self._outputs[self._next][:2] != asked:
             output = self._control.get_control(x, timestep, cond, batched, options)

@@ -24,7 +24,7 @@ class Field:
     def __init__(
         self, weights: Sequence[Weight], shape: torch.Size, reference: ModelPatcher, progress: Progress | None
     ) -> None:
-        """shape: the latents', (B, C, H, W) or (B, C, T, H, W); progress: of the run, where a weight moves. Raises ValueError if a mask cannot be laid over them."""
+        """shape: the latents', (B, C, H, W) or (B, C, T, H, W); progress: of the run, where a weight moves. Raises ValueError if a mask does not fit them."""
         self._weights = weights
         self._masks = [1.0 if weight.region is None else _resized(weight.region, shape) for weight in weights]
         self._device = reference.load_device
@@ -49,11 +49,11 @@ class Field:
 
 
 def _resized(found: Region, shape: torch.Size) -> Mask:
-    """The region's mask over latents of `shape`, (B, 1, ...), as core lays inpainting masks; a number where it is 0 or 1 throughout."""
+    """The region's mask over latents of `shape`, (B, 1, ...), resized as core resizes inpainting masks; a number where it is 0 or 1 throughout."""
     if len(shape) not in (4, 5):
         raise ValueError(
-            f"mask: this model's latent has {len(shape) - 2} dimensions beside batch and channels, and a lambda mask is a picture. "
-            "Disconnect it."
+            f"mask: this model's latent has {len(shape) - 2} dimensions beside batch and channels, but a lambda mask is an image. "
+            "Disconnect the mask."
         )
     if found.everywhere is not None:
         return found.everywhere

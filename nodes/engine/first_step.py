@@ -1,4 +1,4 @@
-"""What runs from the same noise have in common: the models' predictions at their first latent."""
+"""What runs from the same noise share: the models' predictions at their first latent."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Models over one copy of the weights in one batched pass: every base layer runs once, each LoRA on its model's rows only.
 Nothing here outlives the run.
 
-Weights that do not fit the card are then streamed once a step instead of once for each model. How many rows go together
-is core's own decision by the memory that is free; where it takes one model at a time, these are the separate passes.
+Weights that do not fit on the GPU are then streamed once per step instead of once per model. Core decides by the free
+memory how many rows run together; where it runs one model at a time, the passes are separate again.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Joint:
     """The reference and aligned models on its weights, evaluated together."""
 
     def __init__(self, reference: ModelPatcher, aligned: Mapping[int, AlignedModel]) -> None:
-        """aligned: the models to take in by their index, each of them adapters for which `possible` holds."""
+        """aligned: the models to include, by index; each consists of adapters, and `possible` holds for it."""
         self._rows = {index: Rows() for index in aligned}
         layers = adapted(
             reference.model, [(found.adapters, self._rows[index]) for index, found in aligned.items() if found.adapters]
@@ -61,7 +61,7 @@ class Joint:
         return {index: found[place * count : (place + 1) * count] for place, index in enumerate(wanted)}
 
     def _on_rows(self, layout: _Layout) -> Any:
-        """APPLY_MODEL wrapper: tell each LoRA its rows, and everybody else the branches they know."""
+        """APPLY_MODEL wrapper: tell each LoRA its rows, and all other patches the branch indices that they expect."""
 
         def apply(
             executor: WrapperExecutor,
@@ -90,7 +90,7 @@ class Joint:
 
 
 def _spans(ours: Iterable[bool], chunk: int) -> tuple[slice, ...]:
-    """The rows of the chunks that are ours, neighbours in one slice."""
+    """The rows of the chunks marked in `ours`, adjacent ones in one slice."""
     spans: list[slice] = []
     for place, mine in enumerate(ours):
         if mine and spans and spans[-1].stop == place * chunk:

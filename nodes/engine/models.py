@@ -1,4 +1,4 @@
-"""The models of one sampling run: evaluates those that are asked for, at as little cost as gives the same result.
+"""The models of one sampling run: evaluates those that are asked for, as cheaply as possible without changing the result.
 Nothing here outlives the run.
 """
 
@@ -30,7 +30,7 @@ class Models:
         self._companions = companions
         self._aligned: dict[int, AlignedModel] = {}
         self._joints: dict[tuple[int, ...], Joint] = {}
-        self._shares: dict[int, bool] = {0: True}  # whether a model can go with the reference in one pass
+        self._shares: dict[int, bool] = {0: True}  # whether a model can be evaluated with the reference in one pass
         self._batches = True
         self._sound: dict[int, torch.Tensor] = {}
 
@@ -66,7 +66,7 @@ class Models:
         return self._model(index)(conds, call.x, call.timestep, call.additions)
 
     def _jointly(self, wanted: Sequence[int], call: Call) -> dict[int, Branches]:
-        """What can be had in one pass, if that is more than one model; else nothing."""
+        """The models that can be evaluated in one pass, if that is more than one; else nothing."""
         if len(wanted) < 2 or not self._batches or joint.separate(call):
             return {}
         group = tuple(index for index in wanted if self._goes_along(index))
@@ -116,7 +116,7 @@ class Models:
                 )
             if unreached:
                 LOG.warning(
-                    "%d LoRA layers of the aligned model had no effect in this run, the first is %s.",
+                    "%d LoRA layers of the aligned model had no effect in this run; the first is %s.",
                     len(unreached),
                     unreached[0],
                 )

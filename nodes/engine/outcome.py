@@ -1,4 +1,4 @@
-"""What a sampling run tells whoever asked, beside its latent. The MODEL that is sampled stays as it is."""
+"""What a sampling run reports to its caller beside its latent. The sampled MODEL does not change."""
 
 from __future__ import annotations
 
@@ -30,5 +30,5 @@ def outcomes() -> Iterator[list[Outcome]]:
 
 
 def asked() -> list[Outcome] | None:
-    """The list of the innermost `with outcomes()`, None outside of one: nobody asked, so nothing need be measured."""
+    """The list of the innermost `with outcomes()`, None outside of one: then nothing needs to be measured."""
     return _asked.get()

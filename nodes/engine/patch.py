@@ -37,7 +37,7 @@ GUIDANCE_PATCHES = {
 }
 
 
-FIRST_STEP = "deradiff_first_step"  # attachment: what the runs of a sweep have in common
+FIRST_STEP = "deradiff_first_step"  # attachment: what the runs of a sweep share
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def realign(
 ) -> ModelPatcher:
     """A clone of `reference` that predicts (1 - weight) D_reference + weight D_aligned under any sampler and guider.
 
-    weight: lambda, or lambda over the progress of sampling and over the picture. evaluation: exact if None. Realigning a
+    weight: lambda, or lambda over the progress of sampling and over the image. evaluation: exact if None. Realigning a
     realigned MODEL adds another aligned model: realign(realign(r, a, u), b, v) has weights 1-u-v, u, v, and the evaluation
     that was asked for last. Raises ValueError if lambda is not a finite number of at least 0 or the models are no pair.
     """
@@ -103,7 +103,7 @@ def _sample(
     seed: int | None = None,
     **kwargs: Any,
 ) -> torch.Tensor:
-    """OUTER_SAMPLE: open a run for this guider's MODEL, and close it whatever happens."""
+    """OUTER_SAMPLE: open a run for this guider's MODEL, and close it in any case."""
     guider: Any = executor.class_obj  # any CFGGuider
     model = guider.model_patcher
     realignment: Realignment = model.get_attachment(KEY)
@@ -161,7 +161,7 @@ def _warn_of_guidance(reference: ModelPatcher, aligned: ModelPatcher) -> None:
         for key in aligned.wrappers.get(kind, {}):
             if key not in reference.wrappers.get(kind, {}):
                 LOG.warning(
-                    "The aligned MODEL carries %r, which works on whole sampling runs and does not act there. Put it on the realigned MODEL.",
+                    "The aligned MODEL carries %r, which wraps whole sampling runs and does not act there. Put it on the realigned MODEL.",
                     key,
                 )
 
@@ -171,18 +171,18 @@ def _warn_of_run(model: ModelPatcher, realignment: Realignment, sampler: Any) ->
         LOG.warning(strength.BEYOND_TRAINING, " + ".join(f"{weight.peak:g}" for weight in realignment.weights))
     if model.patches_uuid != realignment.patches_uuid:
         LOG.warning(
-            "Weights of the realigned MODEL were patched after realigning (a LoRA, a merge): that reaches the reference, and the aligned "
-            "model only where it is a LoRA on the same weights. To give a style LoRA to both, load it before the two models part."
+            "Weights of the realigned MODEL were patched after realigning (a LoRA, a merge): this reaches the reference, and the aligned "
+            "model only where that is a LoRA on the same weights. To apply a style LoRA to both models, load it before the pair is made."
         )
     if realignment.evaluation.kind == STOCHASTIC and not _adds_noise(sampler):
         LOG.warning(
-            "Evaluation 'stochastic' draws one model for each step, which wants a sampler that adds noise at each step, such as "
-            "euler_ancestral or dpmpp_2m_sde; this one is deterministic and keeps the error of every draw."
+            "Evaluation 'stochastic' draws one model for each step and is meant for samplers that add noise at each step, such as "
+            "euler_ancestral or dpmpp_2m_sde; this one is deterministic, so errors accumulate."
         )
 
 
 def _adds_noise(sampler: Any) -> bool:
-    """Whether a sampler of core's adds noise as it goes; other packs' samplers are believed to."""
+    """Whether a sampler of core's adds noise as it goes; other packs' samplers are assumed to."""
     if not isinstance(sampler, comfy.samplers.KSAMPLER):
         return type(sampler).__module__ != comfy.samplers.__name__
     options = inspect.signature(sampler.sampler_function).parameters
@@ -193,6 +193,6 @@ def _adds_noise(sampler: Any) -> bool:
 
 
 def _exceed_one(weights: tuple[Weight, ...]) -> bool:
-    """Whether weights that act everywhere sum to more than 1; parts of the picture or of the run may each have their own."""
+    """Whether weights that act everywhere sum to more than 1; parts of the image or of the run may each have their own."""
     total = sum(weight.peak for weight in weights if weight.region is None and not weight.moves)
     return total > 1.0 and not math.isclose(total, 1.0)

@@ -1,4 +1,4 @@
-"""Where a run stands: ComfyUI's percent of a sigma, through the model's own sampling."""
+"""The progress of a run: ComfyUI's percent at a sigma, by the model's own sampling."""
 
 from __future__ import annotations
 

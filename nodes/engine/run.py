@@ -56,7 +56,7 @@ class Run:
     ) -> None:
         """guider: any CFGGuider, at the start of its run. measure: whether divergence() will be asked for. first_step: of a sweep.
 
-        Raises ValueError if a mask cannot be laid over such latents.
+        Raises ValueError if a mask does not fit such latents.
         """
         self.models = Models(guider, companions, first_step)
         self._guider = guider

@@ -43,7 +43,7 @@ def in_turn(shares: Sequence[Share]) -> bool:
 
 
 class OneInTurn:
-    """Chooses a model for each step of the sampler; what is evaluated again within a step goes to the same model."""
+    """Chooses a model for each step of the sampler; every evaluation within one step uses the same model."""
 
     def __init__(
         self, evaluation: Evaluation, models: Models, sigmas: Sequence[float], seed: int, guidance: float
@@ -98,7 +98,9 @@ class OneInTurn:
     def _reused(self, call: Call, weights: Sequence[float]) -> Predicted:
         key = (*map(id, call.conds), *sorted(call.additions))
         differences, _, turn = self._differences.get(key, (Differences(len(weights), self._guidance), [], 0))
-        if turn == self._turn:  # the same branches again at one latent: perturbed in a way that the key does not show
+        if (
+            turn == self._turn
+        ):  # the same branches again at one latent: a perturbed evaluation that the key does not tell apart
             return exact(self._models, call, weights)
         self._differences[key] = (differences, call.conds, self._turn)
         if self._choice is None or not differences.known:
@@ -114,8 +116,8 @@ class OneInTurn:
         if not self._told and sum(map(counts, shares)) > 1:
             self._told = True
             LOG.warning(
-                "Evaluation '%s' needs weights between 0 and 1 that are the same all over the picture; where a mask or a lambda above 1 "
-                "is at work, every model is evaluated (as by '%s').",
+                "Evaluation '%s' needs weights between 0 and 1 that are the same over the whole image; with a mask or a lambda above 1, "
+                "every model is evaluated (as with '%s').",
                 self._evaluation.kind,
                 EXACT,
             )

@@ -1,9 +1,9 @@
 """A second module tree over the same weights, and an independent copy of a module with weights of its own.
 
-Two ModelPatchers around one module exclude each other in ComfyUI: loading one detaches the other. A twin lets two models
+Two ModelPatchers around one module cannot be loaded together in ComfyUI: loading one detaches the other. A twin lets two models
 run over one copy of the weights instead. Only the modules on the way to something that differs are copied, as empty
-shells around the same children; parameters, buffers and every other layer stay the very same objects, so whatever core
-does to them (loading, offloading, hook patches) holds for both trees, and nothing is ever done to the original.
+shells around the same children; parameters, buffers and every other layer stay the same objects, so whatever core
+does to them (loading, offloading, hook patches) holds for both trees, and the original is never changed.
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ def _bound(value: object, copied: torch.nn.Module, original: torch.nn.Module) ->
 def twin(root: Module, replaced: Mapping[str, object]) -> Module:
     """Return a tree like `root` in which each dotted path of `replaced` leads to the given object instead.
 
-    Paths are applied in order. `root` and everything below it stay untouched; what torch.compile made of a module on the
-    way is made again of the twin's.
+    Paths are applied in order. `root` and everything below it stay unchanged; a module on the way that torch.compile
+    compiled is compiled again for the twin.
     """
     shells: dict[int, object] = {}  # by the id of what each was made of
     originals: list[object] = []  # ids are only unique while the objects live
@@ -94,17 +94,17 @@ def twin(root: Module, replaced: Mapping[str, object]) -> Module:
 
 
 def is_compiled(value: object) -> bool:
-    """Whether torch.compile made this of a module."""
+    """Whether this is a module compiled by torch.compile."""
     return hasattr(value, "_orig_mod")
 
 
 def recompiled(compiled: object, module: torch.nn.Module) -> object:
-    """What torch.compile made of another module, made of `module` with the same settings."""
+    """`module`, compiled with the settings of a compiled module."""
     return type(compiled)(module, compiled.dynamo_ctx)  # type: ignore[attr-defined, call-arg]
 
 
 def independent(module: Module, device: torch.device) -> Module:
-    """A copy of `module` with weights of its own on `device`; everything that is no module or tensor is shared.
+    """A copy of `module` with weights of its own on `device`; everything that is not a module or a tensor is shared.
 
     `copy.deepcopy` would do on older ComfyUI; models of current ComfyUI refuse it.
     """

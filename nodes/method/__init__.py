@@ -1,1 +1,1 @@
-"""The mathematics: closed form, strength, schedules, and nothing of ComfyUI."""
+"""The mathematics: closed form, strength, schedules. Independent of ComfyUI."""

@@ -1,7 +1,7 @@
 """A curve through a few points: what the curve editor draws and a lambda schedule follows.
 
 Monotone cubic interpolation is that of Fritsch and Carlson (SIAM J. Numer. Anal. 17, 1980), with the end slopes that
-ComfyUI's own curves have. js/curve/model.js computes the same numbers bit for bit: tests/method/curves.json holds both to it.
+ComfyUI's own curves have. js/curve/model.js computes the same numbers bit for bit: tests/method/curves.json checks both.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def _point(index: int, item: object) -> Point:
     try:
         return (float(item[0]), float(item[1]))
     except OverflowError:
-        raise ValueError(f"curve: point {index + 1}, {_quoted(item)}, is beyond any range.") from None
+        raise ValueError(f"curve: point {index + 1}, {_quoted(item)}, is out of range.") from None
 
 
 def _check(index: int, point: Sequence[float], before: Sequence[float] | None) -> None:

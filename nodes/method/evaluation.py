@@ -1,4 +1,4 @@
-"""Which models are evaluated at a step: all of them, or one after the other in turn."""
+"""Which models are evaluated at a step: all of them, or one at a time, in turn."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ TOLERANCE = 0.3
 
 @dataclass(frozen=True)
 class Evaluation:
-    """exact: every model that has a weight. reuse: one model a step, its difference to the others reused. stochastic: one model a step.
+    """exact: every model that has a weight. reuse: one model per step, with reused differences to the others. stochastic: one model per step.
 
-    tolerance: how far off the difference may be that reuse reuses, see Refresh; 0 is exact. Raises ValueError for an unknown
-    kind or a tolerance that is no number of at least 0.
+    tolerance: how large the error of a reused difference may become, see Refresh; 0 is exact. Raises ValueError for an unknown
+    kind or a tolerance that is not a finite number of at least 0.
     """
 
     kind: str = EXACT
@@ -31,10 +31,10 @@ class Evaluation:
 
 
 class Turns:
-    """Whose turn it is: each model as often as its weight says, as evenly as can be (error diffusion).
+    """Chooses the model of each turn: each as often as its weight says, spread as evenly as possible (error diffusion).
 
-    The aligned models are considered in order, each for its part of what the earlier ones left, the reference last. With a
-    seed, where each of them begins is drawn, so that at every step a model's chance is its weight.
+    The aligned models are considered in order, each for its share of what the earlier ones left, the reference last. With a
+    seed, the starting point of each is random, so that at every step a model's probability is its weight.
     """
 
     def __init__(self, aligned: int, seed: int | None = None) -> None:
@@ -44,11 +44,11 @@ class Turns:
 
     @property
     def even(self) -> bool:
-        """Whether every model has had about the turns that it was owed: a cycle of turns is complete."""
+        """Whether every model has had about as many turns as its weight says: a cycle of turns is complete."""
         return all(abs(owed) <= 0.25 for owed in self._owed)
 
     def pick(self, weights: Sequence[float]) -> int:
-        """weights: of the reference and the aligned models, in 0..1 and of sum 1. Returns whose turn it is, 0 for the reference."""
+        """weights: of the reference and the aligned models, in 0..1 and of sum 1. Returns the index of the chosen model, 0 for the reference."""
         left = 1.0
         for index, weight in enumerate(weights[1:]):
             self._owed[index] += weight / left if left > 0.0 else 0.0
@@ -60,14 +60,14 @@ class Turns:
 
 
 class Steps:
-    """Finds the steps of a sampler in the sigmas it asks for: several evaluations, at sigmas of its own, may belong to one."""
+    """Finds a sampler's steps from the sigmas of its evaluations: one step may have several, at sigmas between those of the run."""
 
     _SLACK = 1e-4
 
     def __init__(self, sigmas: Sequence[float]) -> None:
-        """sigmas: those of the run, falling, the last perhaps 0."""
+        """sigmas: those of the run, decreasing, the last possibly 0."""
         self._sigmas = [sigma for sigma in sigmas if sigma > 0.0]
-        self.at = -1  # the step that is being taken, from 0
+        self.at = -1  # the current step, from 0
 
     def new(self, sigma: float) -> bool:
         """Whether this evaluation begins another step."""
@@ -84,18 +84,18 @@ class Steps:
 
     @property
     def ahead(self) -> float:
-        """What part of the run is still to be taken, this step included."""
+        """The fraction of the run's steps that remain, this step included."""
         return (self.left + 1) / max(len(self._sigmas), 1)
 
 
 class Refresh:
-    """When reuse evaluates every model: until the difference has settled, and before the end.
+    """When reuse evaluates every model: until the difference has settled, and again near the end.
 
-    A difference that changes by c from step to step, relative to itself, may be reused as soon as c times the part of the run
-    that is still ahead is within the tolerance: what it is off by adds up over that part. So a lower tolerance takes turns later,
-    in less of the run, which costs more and errs less. A cycle of turns is completed first, as its errors cancel as a whole.
-    Whoever waits long at the start is careful before the end as well, for half as many steps; there samplers of second order
-    amplify what is off.
+    A difference that changes by c from step to step, relative to itself, may be reused as soon as c times the remaining
+    fraction of the run is within the tolerance, because its error accumulates over that fraction. So with a lower tolerance
+    the models begin to take turns later, which costs more and is closer to exact. A cycle of turns is always completed, as
+    its errors cancel only as a whole. The longer both models run at the start, the longer they run together near the end:
+    for half as many steps, where samplers of second order amplify errors.
     """
 
     def __init__(self, tolerance: float) -> None:
@@ -104,7 +104,7 @@ class Refresh:
         self._turned = False
 
     def due(self, change: float | None, steps: Steps, turns: Turns) -> bool:
-        """Whether to evaluate every model at this step. change: c above, when it was measured last; None if it never was."""
+        """Whether to evaluate every model at this step. change: c above, as last measured; None if it never was."""
         settled = change is not None and change * steps.ahead <= self._tolerance
         before_the_end = 1 <= steps.left <= (self._waited + 1) // 2
         due = change is None or before_the_end or (not settled and turns.even)

@@ -18,7 +18,7 @@ _ELEMENT_ROUNDING = 1e-6  # of masks in single precision
 
 
 def reference_weight(weights: Sequence[Share]) -> Share:
-    """What is left for the reference: 1 - sum(weights), with rounding dust snapped to exactly 0.
+    """What is left for the reference: 1 - sum(weights), with rounding errors set to exactly 0.
 
     Theorem 1's exponent of p_ref, element by element where a weight is a tensor. Negative where the weights sum to more
     than 1; the number 0.0 where nothing is left anywhere.

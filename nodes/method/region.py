@@ -12,9 +12,9 @@ _SLACK = 1e-3  # resampled masks overshoot a little
 
 @dataclass(frozen=True, eq=False)
 class Region:
-    """A factor of lambda over the picture: mask, (H, W) or (N, H, W) in 0..1, and its feather in latent pixels.
+    """A factor of lambda over the image: mask, (H, W) or (N, H, W) in 0..1, and its feather in latent pixels.
 
-    N is the batch for pictures and the frames for videos. Raises ValueError for anything else.
+    N is the batch for images and the frames for videos. Raises ValueError for anything else.
     """
 
     mask: torch.Tensor
@@ -41,7 +41,7 @@ class Region:
 def feathered(mask: torch.Tensor, feather: int) -> torch.Tensor:
     """The mask, (N, 1, H, W) or (N, 1, T, H, W), with its edges faded over `feather` pixels on either side.
 
-    The mean over a square of 2 feather + 1 pixels, the picture's border repeated: a straight edge becomes a straight ramp.
+    The mean over a square of 2 feather + 1 pixels, the image's border repeated: a straight edge becomes a straight ramp.
     """
     if feather == 0:
         return mask

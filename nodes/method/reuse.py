@@ -1,8 +1,8 @@
-"""One model a step: the others are where they were, relative to it.
+"""One model per step, with the differences to the others held from earlier steps.
 
-The models' noise predictions differ by something that changes slowly along a trajectory. Where only model o is evaluated,
+The difference between the models' noise predictions changes slowly along a trajectory. Where only model o is evaluated,
 the mixture is D_o + sum_m w_m (D_m - D_o), with the differences held in eps space from earlier steps. Taking the models in
-turn, in proportion to their weights, has two virtues: the error of a held difference enters with weights that cancel over
+turn, in proportion to their weights, has two advantages: the error of a held difference enters with weights that cancel over
 a cycle of turns, and each evaluation measures the difference anew, one step late and at no cost, by interpolating its own
 model's predictions across the step at which another was evaluated. Measured figures are in benchmarks/results.md.
 """
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import torch
 
 Branches = list[torch.Tensor]
-_SMOOTHING = 0.5  # how much of what a measurement says is believed
+_SMOOTHING = 0.5  # the share of a measured correction that is applied
 
 
 @dataclass(frozen=True)
@@ -32,11 +32,11 @@ class Differences:
     """What the models predict relative to each other, along one trajectory and for one set of conditioning branches."""
 
     def __init__(self, models: int, guidance: float = 1.0) -> None:
-        """models: how many there are, the reference first. guidance: the scale at which the first branch is set off from the last."""
+        """models: how many there are, the reference first. guidance: the scale of the first branch's offset from the last."""
         self._guidance = guidance
         self._seen: dict[int, _Seen] = {}
         self._eps: list[Branches] = [[] for _ in range(models)]  # (D_m - D_reference) / sigma of each branch
-        self.change: torch.Tensor | None = None  # when it was measured last, relative to the difference itself; ()
+        self.change: torch.Tensor | None = None  # as last measured, relative to the difference itself; ()
 
     @property
     def known(self) -> bool:
@@ -85,7 +85,7 @@ class Differences:
         self.change = self._changed(held, errors)
 
     def _changed(self, held: Branches, errors: Branches) -> torch.Tensor:
-        """How far off a held difference was, relative to itself, after guidance: that is where an error counts. ()"""
+        """The error of a held difference, relative to itself, after guidance, where it affects the result. ()"""
         size, error = (found[-1] + self._guidance * (found[0] - found[-1]) for found in (held, errors))
         return error.norm() / size.norm().clamp_min(torch.finfo(size.dtype).tiny)
 

@@ -1,4 +1,4 @@
-"""What lambda may be, and what it means in beta.
+"""Which values lambda may have, and which beta it stands for.
 
 Source: DeRaDiff (ICLR 2026, arXiv 2601.20198): lambda = beta_trained / beta_target.
 """
@@ -29,7 +29,7 @@ def checked_lambda(value: object, name: str = "lambda") -> float:
     if not math.isfinite(number) or number < 0:
         raise ValueError(
             f"{name} must be a finite number of at least 0, got {number}. "
-            "Use 0 for the reference, 1 for the aligned model as trained, something between to regularise it more."
+            "Use 0 for the reference, 1 for the aligned model as trained, something in between to regularise it more."
         )
     return number
 

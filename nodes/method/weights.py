@@ -1,4 +1,4 @@
-"""The weight of one aligned model: lambda, over the progress of sampling and over the picture."""
+"""The weight of one aligned model: lambda, over the progress of sampling and over the image."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ class Weight:
 
     @property
     def moves(self) -> bool:
-        """Whether it depends on the progress."""
+        """Whether it changes with the progress."""
         return self.value != 0.0 and self.schedule is not None and self.schedule.constant is None
 
     @property
     def peak(self) -> float:
-        """The largest it can be: a curve never leaves the range of its points."""
+        """Its largest possible value: a curve stays within the range of its points."""
         return self.value if self.schedule is None else self.value * max(y for _, y in self.schedule.curve.points)
 
 

@@ -1,1 +1,1 @@
-"""What a person looks at: grids, plots and tables of a sweep."""
+"""A sweep as grids, plots and tables."""

@@ -1,4 +1,4 @@
-"""A sweep's pictures in one labelled picture, drawn by matplotlib."""
+"""A sweep's images in one labelled grid, drawn by matplotlib."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _DPI = 100
 def grid(
     images: torch.Tensor, sweep: Sweep, trained_beta: float | None, cell: int, scores: Scores | None
 ) -> torch.Tensor:
-    """Columns are the sweep's entries, rows its samples; titles tell lambda, beta and KL, captions the score.
+    """Columns are the sweep's entries, rows its samples; titles show lambda, beta and KL, captions the score.
 
-    images: (N, H, W, C) in 0..1. cell: pixels of a picture's longer side. Returns (1, H', W', 3). Raises ValueError if the
+    images: (N, H, W, C) in 0..1. cell: pixels of an image's longer side. Returns (1, H', W', 3). Raises ValueError if the
     images or the scores are not the sweep's.
     """
     from matplotlib.figure import Figure

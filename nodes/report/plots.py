@@ -108,7 +108,7 @@ def _ring(axes: Any, place: float, winner: Row) -> None:
 
 
 def _lambda_ticks(axes: Any, report: Report) -> None:
-    """At the lambdas themselves if they are few and apart, with beta under each if it is known."""
+    """At the lambdas themselves if they are few and far enough apart, with beta under each if it is known."""
     rows = {row.strength: row for row in report.choice.rows}
     places = sorted(rows)
     gaps = [after - before for before, after in itertools.pairwise(places)]
@@ -124,7 +124,7 @@ def _tick(report: Report, row: Row) -> str:
 
 
 def _kl_ticks(axes: Any, most: float) -> None:
-    """Even on the root scale, at numbers of one digit."""
+    """Evenly spaced on the root scale, rounded to one digit."""
     if most > 0:
         shares = (most * (step / 5) ** 2 for step in range(6))
         axes.set_xticks(sorted({float(f"{share:.1g}") for share in shares}))
@@ -163,7 +163,7 @@ def _label(axes: Any, row: Row, chosen: bool) -> None:
 
 
 def _root(values: np.ndarray) -> np.ndarray:
-    """Square roots, and of negative values their mirror image: the margin left of 0 needs a place."""
+    """Square roots, mirrored for negative values: the axis has a margin left of 0."""
     return np.sign(values) * np.sqrt(np.abs(values))
 
 
@@ -184,6 +184,6 @@ def _say_what_is_missing(axes: Any, report: Report, others: bool) -> None:
 
 
 def _shortened(text: str, most: int = 110) -> str:
-    """In one line, and with dollar signs as they are: matplotlib would read them as mathematics."""
+    """In one line, with dollar signs escaped: matplotlib would read them as mathematics."""
     line = " ".join(text.split())
     return (line if len(line) <= most else f"{line[: most - 1]}…").replace("$", r"\$")

@@ -1,4 +1,4 @@
-"""A choice of lambda as a table: Markdown to read, CSV to compute with."""
+"""A choice of lambda as a table, in Markdown and as CSV."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ KL_NOTE = "KL: nats from the reference for the conditional branch, without the l
 
 @dataclass(frozen=True)
 class Report:
-    """A choice and what its table and plot need beside it. trained_beta: 0 if it is unknown."""
+    """A choice and what its table and plot also need. trained_beta: 0 if it is unknown."""
 
     choice: Choice
     score: str
@@ -54,7 +54,7 @@ def markdown(report: Report) -> str:
 
 
 def notes(report: Report) -> list[str]:
-    """What one must know to read the numbers."""
+    """Notes that explain the numbers."""
     rows, choice = report.choice.rows, report.choice
     found = [f"Mean and standard error over {len(rows[0].scores)} samples for each lambda."]
     if len(rows[0].scores) == 1:
@@ -103,7 +103,7 @@ def _model(row: Row) -> str:
 
 
 def number(value: float) -> str:
-    """Five digits at most, without exponents for betas and KLs as they occur."""
+    """At most five digits, without an exponent for usual betas and KLs."""
     if math.isnan(value):
         return "unknown"
     if math.isinf(value):

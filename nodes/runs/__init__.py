@@ -1,1 +1,1 @@
-"""Files to models, and sampling runs of them: one run, or one for each lambda."""
+"""Loading models from files and sampling from them: one run, or one for each lambda."""

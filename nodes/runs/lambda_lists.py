@@ -1,4 +1,4 @@
-"""Lists of lambdas as people type them: "0, 0.25, 0.5", "0:1:0.25", "0..1 x 5"."""
+"""Lists of lambdas as users type them: "0, 0.25, 0.5", "0:1:0.25", "0..1 x 5"."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from decimal import Decimal
 from ..method.strength import checked_lambda
 
 MOST = 200
-_HELP = 'Write values and ranges with commas between, like "0, 0.5, 1", "0:1:0.25" (start:stop:step) or "0..1 x 5" (5 values).'
+_HELP = 'Write values and ranges, separated by commas, like "0, 0.5, 1", "0:1:0.25" (start:stop:step) or "0..1 x 5" (5 values).'
 _AROUND = re.compile(r"\s*(:|\.\.|x)\s*")
 
 
@@ -37,14 +37,14 @@ def _values(token: str) -> list[float]:
         if ":" in token:
             return _stepped(token)
         return [float(Decimal(token))]
-    except ArithmeticError:  # what decimal raises for text that is no number, and for numbers beyond all measure
+    except ArithmeticError:  # decimal raises it for text that is not a number and for numbers out of its range
         raise ValueError(f"lambdas: cannot read {token!r}. {_HELP}") from None
 
 
 def _finite(parts: list[str], token: str) -> list[Decimal]:
     numbers = [Decimal(part) for part in parts]
     if not all(number.is_finite() for number in numbers):
-        raise ValueError(f"lambdas: {token!r} is no range of finite numbers. {_HELP}")
+        raise ValueError(f"lambdas: {token!r} is not a range of finite numbers. {_HELP}")
     return numbers
 
 
@@ -65,7 +65,7 @@ def _spaced(token: str) -> list[float]:
     """start..stop x n, both ends included."""
     bounds, _, count_text = token.partition("x")
     if not count_text.isdecimal() or int(count_text) < 2:
-        raise ValueError(f"lambdas: {token!r} needs a whole number of at least 2 behind the x. {_HELP}")
+        raise ValueError(f"lambdas: {token!r} needs a whole number of at least 2 after the x. {_HELP}")
     start, stop = _finite(bounds.split("..", 1), token)
     count = int(count_text)
     _check_count(Decimal(count), token)

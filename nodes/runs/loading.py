@@ -1,4 +1,4 @@
-"""Files to models: a reference and its aligned model, with errors that name the socket."""
+"""Loads a reference and its aligned model from files, with errors that name the socket."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ CHECKPOINT_PREFIX = "model.diffusion_model."
 WEIGHT_DTYPES = ("default", "fp8_e4m3fn", "fp8_e4m3fn_fast", "fp8_e5m2")
 
 _UNREADABLE = (safetensors.SafetensorError, pickle.UnpicklingError, EOFError, OSError, ValueError, KeyError)
-_DAMAGED_ARCHIVE = "PytorchStreamReader"  # torch.load says so in a RuntimeError
-_UNKNOWN_MODEL = "Could not detect model type"  # and so does core
+_DAMAGED_ARCHIVE = "PytorchStreamReader"  # part of torch.load's RuntimeError
+_UNKNOWN_MODEL = "Could not detect model type"  # part of core's RuntimeError
 _MARKS = {
     "lora": "a LoRA",
     "text_model.": "a text encoder",
@@ -31,7 +31,7 @@ _MARKS = {
 
 @contextmanager
 def _said_of(socket: str, path: str, expected: str) -> Iterator[None]:
-    """Turn what core raises about a file into one ValueError in the user's words."""
+    """Turn core's errors about a file into one ValueError that a user understands."""
     try:
         yield
     except _UNREADABLE as error:
@@ -60,7 +60,7 @@ def _not_a(expected: str, socket: str, path: str) -> ValueError:
 
 
 def _looks_like(path: str) -> str:
-    """What a file that is no model seems to hold, by the names of its tensors."""
+    """What a file that is not a model seems to hold, by the names of its tensors."""
     names = []
     if _is_safetensors(path):
         with safetensors.safe_open(path, framework="pt", device="cpu") as file:
@@ -106,7 +106,7 @@ def load_diffusion(path: str, socket: str, weight_dtype: str = "default") -> Mod
 def _checkpoint_part(path: str) -> tuple[dict[str, torch.Tensor], dict[str, str] | None]:
     """The diffusion model's tensors of a full checkpoint with its top-level flags (v_pred ...), and the file's metadata.
 
-    No tensors if the file is no checkpoint. Text encoder and VAE stay on disk. Pickled checkpoints cannot be read in part:
+    No tensors if the file is not a checkpoint. Text encoder and VAE stay on disk. Pickled checkpoints cannot be read in part:
     they go through core's loader.
     """
     if not _is_safetensors(path):
@@ -154,7 +154,7 @@ def load_lora(model: ModelPatcher, path: str, strength: float) -> ModelPatcher:
 
 
 def _check_sizes(model: ModelPatcher, added: dict[str, list[adapter.Patch]], name: str) -> None:
-    """Core would leave a matrix of another size out with a line in the log, and sample a wrong picture."""
+    """Core would skip a matrix of another size with a line in the log, and sample a wrong image."""
     for key, patches in added.items():
         layer = model.model.get_submodule(key.rpartition(".")[0])
         for _, lora, _, offset, _ in patches:

@@ -1,4 +1,4 @@
-"""One sampling run as core's KSampler nodes do it: noise, latent, previews, progress, result."""
+"""One sampling run as in core's KSampler nodes: noise, latent, previews, progress, result."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from comfy.model_patcher import ModelPatcher
 
 @dataclass(frozen=True)
 class Settings:
-    """What a KSampler node asks for. start_step, last_step: of the whole schedule; None means its own end."""
+    """The settings of a KSampler node. start_step, last_step: of the whole schedule; None means its own end."""
 
     seed: int
     steps: int
@@ -30,7 +30,7 @@ class Settings:
     force_full_denoise: bool = False
 
     def check(self) -> None:
-        """Raise ValueError for a sampler or scheduler that this ComfyUI does not have: core would silently take another."""
+        """Raise ValueError for a sampler or scheduler that this ComfyUI does not have: core would silently use another."""
         for name, value, known in (
             ("sampler_name", self.sampler_name, comfy.samplers.KSampler.SAMPLERS),
             ("scheduler", self.scheduler, comfy.samplers.KSampler.SCHEDULERS),
@@ -83,7 +83,7 @@ def sample(
 
 
 def _channels(model: ModelPatcher, latent: dict) -> torch.Tensor:
-    """Give an empty latent the model's channels and size, with whatever hints this ComfyUI's function takes."""
+    """Give an empty latent the model's channels and size, with the hints that this ComfyUI's function takes."""
     fix = comfy.sample.fix_empty_latent_channels
     hints = ("downscale_ratio_spacial", "downscale_ratio_temporal")
     known = inspect.signature(fix).parameters

@@ -41,7 +41,7 @@ def sweep(
     latent: dict,
     baseline: bool = False,
 ) -> tuple[dict, Sweep]:
-    """Sample the latent's whole batch at every lambda. Returns the LATENT, lambda-major, and what belongs to it.
+    """Sample the latent's whole batch at every lambda. Returns the LATENT, lambda-major, and the sweep's data.
 
     weights: one for each lambda; each one's samples are those of the DeRaDiff KSampler at that lambda and seed. baseline: sample the model with
     interpolated weights at every lambda as well, after the realigned ones. Raises ValueError like realign and sample.
@@ -49,7 +49,7 @@ def sweep(
     settings.check()
     if baseline and any(weight.schedule is not None for weight in weights):
         raise ValueError(
-            "baseline: weights are interpolated once for a whole run and cannot follow a schedule. Switch baseline off, or "
+            "baseline: weights are interpolated once for a whole run and cannot follow a schedule. Turn baseline off, or "
             "disconnect the schedule."
         )
     realigned = from_one_noise(realign(pair.reference, pair.aligned, weights[0], evaluation))

@@ -1,1 +1,1 @@
-"""Judges of images, and the rules that choose a lambda by what they say."""
+"""Scorers of images, and the rules that choose a lambda by their scores."""

@@ -1,4 +1,4 @@
-"""Going through a batch of pictures a few at a time, with progress, cancel, and checks of what goes in and comes out."""
+"""Scores a batch of images a few at a time, with progress, cancellation, and checks of the images and the scores."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def check_images(images: torch.Tensor) -> None:
     """Raise ValueError unless images is (N, H, W, C) with N and C of at least 1 and 3."""
     if images.ndim != 4 or images.shape[0] < 1 or images.shape[-1] < 3:
         raise ValueError(
-            f"images: expected a batch of colour pictures, (N, H, W, 3), got a tensor of shape {tuple(images.shape)}. "
+            f"images: expected a batch of colour images, (N, H, W, 3), got a tensor of shape {tuple(images.shape)}. "
             "Connect the IMAGE output of VAE Decode."
         )
 
@@ -24,9 +24,9 @@ def check_images(images: torch.Tensor) -> None:
 def score_in_batches(
     name: str, images: torch.Tensor, score: Callable[[torch.Tensor, int], torch.Tensor]
 ) -> tuple[float, ...]:
-    """One finite score for each picture, from `score(pictures, index of the first)` on a few at a time.
+    """One finite score for each image, from `score(images, index of the first)` on a few at a time.
 
-    Raises ValueError for pictures or scores that are not finite, naming the scorer and the picture, counted from 0.
+    Raises ValueError for images or scores that are not finite, naming the scorer and the image, counted from 0.
     """
     check_images(images)
     progress = comfy.utils.ProgressBar(images.shape[0])
@@ -49,6 +49,6 @@ def _check_finite(chunk: torch.Tensor, first: int) -> None:
     if not bool(chunk.isfinite().all()):
         index = first + next(place for place, image in enumerate(chunk) if not bool(image.isfinite().all()))
         raise ValueError(
-            f"images: image {index} holds NaN or infinite values, there is nothing to score. Look for what made it: "
-            "a VAE that overflows in half precision is the usual cause (start ComfyUI with --fp32-vae)."
+            f"images: image {index} holds NaN or infinite values and cannot be scored. "
+            "The usual cause is a VAE that overflows in half precision (start ComfyUI with --fp32-vae)."
         )

@@ -1,7 +1,7 @@
 """Choosing a lambda by scores: mean and standard error of each lambda, and the rules that name a winner.
 
 The one-standard-error rule is that of Breiman et al., Classification and Regression Trees (1984), section 3.4.3: of all
-choices that cannot be told from the best, take the simplest; here the smallest lambda, the one nearest the reference.
+choices within one standard error of the best, take the simplest; here the smallest lambda, the closest to the reference.
 """
 
 from __future__ import annotations
@@ -94,8 +94,8 @@ RULES = {
 def choose(rows: Sequence[Row], rule: str, budget: float = math.inf) -> Choice:
     """The choice among the contenders by a rule of RULES. budget: nats, for the rules that have one.
 
-    Raises ValueError for an unknown rule, no contender, a score that is not finite, a budget that is no number or below
-    0, and a budget that nothing keeps.
+    Raises ValueError for an unknown rule, no contender, a score that is not finite, a budget that is NaN or below
+    0, and a budget that no lambda keeps.
     """
     if rule not in RULES:
         raise ValueError(f"rule: expected one of {', '.join(map(repr, RULES))}, got {rule!r}.")
@@ -115,13 +115,13 @@ def choose(rows: Sequence[Row], rule: str, budget: float = math.inf) -> Choice:
 def _check(rows: Sequence[Row]) -> None:
     if not any(row.contender for row in rows):
         raise ValueError(
-            "sweep: it holds no realigned pictures to choose from. Connect a sweep with at least one lambda."
+            "sweep: it holds no realigned images to choose from. Connect a sweep with at least one lambda."
         )
     for row in rows:
         if not row.scores or not all(math.isfinite(score) for score in row.scores):
             raise ValueError(
                 f"scores: expected finite numbers, got {list(row.scores)} at lambda {row.strength:g}. "
-                "Score the pictures of this sweep with Score Images."
+                "Score the images of this sweep with Score Images."
             )
 
 

@@ -1,7 +1,7 @@
 """The network of a learned scorer: a CLIP of the transformers library and, for the aesthetic predictor, a head on it.
 
 CLIP: arXiv 2103.00020. The head is that of the LAION aesthetic predictor: linear layers without activations between them,
-and dropouts, which do nothing in use but count in the names of the file's weights.
+and dropouts, which do nothing at inference but count in the names of the file's weights.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Head(torch.nn.Module):
 
 
 class ClipScorer(torch.nn.Module):
-    """A CLIPModel and, or without, a head. Features come out projected and L2-normalised, (N, D)."""
+    """A CLIPModel with or without a head. Features come out projected and L2-normalised, (N, D)."""
 
     clip: Any  # the form of its features differs between versions of transformers
 

@@ -1,6 +1,6 @@
-"""Measures of pictures that need no model: colourfulness, sharpness, contrast, warmth and closeness to another picture.
+"""Measures of images that need no model: colourfulness, sharpness, contrast, warmth and closeness to another image.
 
-Pictures are (N, H, W, C) in 0..1, sRGB, C of at least 3; channels after the third are ignored. Each measure returns (N,).
+Images are (N, H, W, C) in 0..1, sRGB, C of at least 3; channels after the third are ignored. Each measure returns (N,).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def colourfulness(images: torch.Tensor) -> torch.Tensor:
 
 
 def sharpness(images: torch.Tensor) -> torch.Tensor:
-    """Variance of the Laplacian of luma in 8-bit units (Pech-Pacheco et al. 2000), without the picture's outermost pixels."""
+    """Variance of the Laplacian of luma in 8-bit units (Pech-Pacheco et al. 2000), without the image's outermost pixels."""
     grey = 255 * luma(images)
     if min(grey.shape[1:]) < 3:
         raise ValueError(f"images: sharpness needs at least 3 x 3 pixels, got {grey.shape[2]} x {grey.shape[1]}.")
@@ -38,7 +38,7 @@ def sharpness(images: torch.Tensor) -> torch.Tensor:
 
 
 def contrast(images: torch.Tensor) -> torch.Tensor:
-    """RMS contrast: the standard deviation of luma (Peli 1990), 0 for an even picture, at most 0.5."""
+    """RMS contrast: the standard deviation of luma (Peli 1990), 0 for an even image, at most 0.5."""
     return luma(images).flatten(1).std(dim=-1, correction=0)
 
 
@@ -48,7 +48,7 @@ def warmth(images: torch.Tensor) -> torch.Tensor:
 
 
 def closeness(images: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
-    """1 less the mean absolute difference of two batches of one size: 1 for equal pictures, 0 for black and white."""
+    """1 less the mean absolute difference of two batches of one size: 1 for equal images, 0 for black and white."""
     return 1 - (images[..., :3] - others[..., :3]).abs().flatten(1).mean(dim=-1)
 
 

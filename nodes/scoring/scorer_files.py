@@ -1,4 +1,4 @@
-"""Folders to scorers: a CLIPModel in the form of the transformers library, its processors, and an aesthetic head.
+"""Loads scorers from folders: a CLIPModel in the format of the transformers library, its processors, and an aesthetic head.
 Nothing is ever downloaded.
 """
 
@@ -42,8 +42,8 @@ class Parts:
     """What a learned scorer is made of.
 
     tokens: the prompt's tokens for ClipScorer.text_features, none for the aesthetic kind.
-    pixels: pictures (N, H, W, C) in 0..1 -> (N, 3, S, S), resized, cropped and normalised as the scorer was trained.
-    activations: bytes that one picture takes while it is encoded.
+    pixels: images (N, H, W, C) in 0..1 -> (N, 3, S, S), resized, cropped and normalised as the scorer was trained.
+    activations: bytes that one image takes while it is encoded.
     """
 
     kind: str
@@ -52,15 +52,15 @@ class Parts:
     pixels: Callable[[torch.Tensor], torch.Tensor]
     activations: int
 
-    def memory_for(self, pictures: int) -> int:
+    def memory_for(self, images: int) -> int:
         """Bytes that scoring takes beside the weights."""
-        return self.activations * min(pictures, SIZE)
+        return self.activations * min(images, SIZE)
 
 
 def load(folder: Path, kind: str) -> Parts:
-    """The scorer in a folder, in float32: half precision would move a PickScore by more than neighbouring lambdas differ.
+    """The scorer in a folder, in float32: half precision would change a PickScore by more than neighbouring lambdas differ.
 
-    kind: one of KINDS; auto tells it from the files (see `kind_of`). Raises ValueError for a missing, foreign or damaged file.
+    kind: one of KINDS; auto finds it from the files (see `kind_of`). Raises ValueError for a missing, foreign or damaged file.
     """
     config = _config(folder)
     if kind not in KINDS:
@@ -78,7 +78,7 @@ def load(folder: Path, kind: str) -> Parts:
 
 def kind_of(folder: Path, config: dict[str, Any]) -> str:
     """aesthetic if a head lies beside the model; pickscore or hpsv2 if the folder's name, or the name in config.json, says so
-    ("pick", "hps"); clipscore otherwise. All but aesthetic rank pictures in the same order, they differ in scale."""
+    ("pick", "hps"); clipscore otherwise. The kinds other than aesthetic rank images in the same order and differ in scale."""
     if _head_files(folder):
         return AESTHETIC
     names = f"{folder.name} {config.get('_name_or_path', '')}".lower()
@@ -128,7 +128,7 @@ def _config(folder: Path) -> dict[str, Any]:
 
 
 def _clip(folder: Path) -> Any:
-    """The CLIPModel, every weight of it from the file."""
+    """The CLIPModel, with all of its weights from the file."""
     from transformers import CLIPModel
 
     path = _need(folder, _WEIGHTS, "the weights of a CLIP model")
@@ -163,7 +163,7 @@ def _head(folder: Path, width: int) -> Head:
     expected = f"an aesthetic head on features {width} wide (layers.0 to layers.7)"
     try:
         weights = comfy.utils.load_torch_file(str(files[0]), safe_load=True)
-    except (*_UNREADABLE, RuntimeError) as error:  # torch.load's word for a damaged archive
+    except (*_UNREADABLE, RuntimeError) as error:  # torch.load raises it for a damaged archive
         raise _unreadable(files[0], expected, error) from error
     head = Head(width)
     wrong = _difference(weights, head.state_dict())
@@ -174,7 +174,7 @@ def _head(folder: Path, width: int) -> Head:
 
 
 def _difference(weights: object, wanted: dict[str, torch.Tensor]) -> str:
-    """In what the tensors of a file differ from those wanted, by name and shape; "" if they do not."""
+    """How the tensors of a file differ from those wanted, by name and shape; "" if they do not."""
     if not isinstance(weights, dict):
         return "it holds no weights"
     shapes = {name: tuple(value.shape) for name, value in wanted.items()}
@@ -202,7 +202,7 @@ def _tokenizer(folder: Path, config: Any) -> Callable[[str], dict[str, torch.Ten
     def tokens(prompt: str) -> dict[str, torch.Tensor]:
         if not prompt.strip():
             raise ValueError(
-                f"prompt: {folder.name} scores how well a picture fits its prompt, got an empty one. Enter the prompt of the pictures."
+                f"prompt: {folder.name} scores how well an image fits its prompt, got an empty one. Enter the prompt of the images."
             )
         found = tokenizer([prompt], truncation=True, max_length=longest, return_tensors="pt")
         return {name: found[name] for name in ("input_ids", "attention_mask")}
@@ -211,10 +211,10 @@ def _tokenizer(folder: Path, config: Any) -> Callable[[str], dict[str, torch.Ten
 
 
 def _processor(folder: Path, side: int) -> Callable[[torch.Tensor], torch.Tensor]:
-    """Raises ValueError if the folder's settings make pictures of another size than side x side."""
+    """Raises ValueError if the folder's settings make images of another size than side x side."""
     from transformers import CLIPImageProcessor
 
-    path = _need(folder, _PROCESSOR, "how pictures are resized and normalised")
+    path = _need(folder, _PROCESSOR, "how images are resized and normalised")
     _json(path, "the settings of a CLIP image processor")
     processor = CLIPImageProcessor.from_pretrained(folder, local_files_only=True)
 
@@ -224,7 +224,7 @@ def _processor(folder: Path, side: int) -> Callable[[torch.Tensor], torch.Tensor
 
     made = tuple(pixels(torch.zeros(1, side, side, 3)).shape[1:])
     if made != (3, side, side):
-        raise _foreign(path, f"settings for pictures of {side} x {side}", f"they make pictures of shape {made}")
+        raise _foreign(path, f"settings for images of {side} x {side}", f"they make images of shape {made}")
     return pixels
 
 

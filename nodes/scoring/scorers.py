@@ -1,7 +1,7 @@
-"""Scorers: learned ones over CLIP and the measures of measures.py, each a function from pictures and a prompt to scores.
+"""Scorers: learned ones over CLIP and the measures of measures.py, each a function from images and a prompt to scores.
 
 Sources: PickScore (arXiv 2305.01569), HPSv2 (arXiv 2306.09341), CLIPScore (arXiv 2104.08718), LAION aesthetic predictor
-(sac+logos+ava1-l14-linearMSE). A cosine is that of the projected, L2-normalised CLIP features of picture and prompt.
+(sac+logos+ava1-l14-linearMSE). A cosine is that of the projected, L2-normalised CLIP features of image and prompt.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Formula = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 def pickscore(cosine: torch.Tensor, logit_scale: torch.Tensor) -> torch.Tensor:
-    """exp(logit_scale) * cosine, about 16 to 26: the score of PickScore's page before its softmax over several pictures."""
+    """exp(logit_scale) * cosine, about 16 to 26: the score of PickScore's page before its softmax over several images."""
     return logit_scale.exp() * cosine
 
 
@@ -40,7 +40,7 @@ FORMULAS: dict[str, Formula] = {"pickscore": pickscore, "hpsv2": hpsv2, "clipsco
 
 
 def measure_scorer(name: str) -> Score:
-    """A measure of MEASURES as a scorer; the prompt does not matter to it. Raises ValueError for other names."""
+    """A measure of MEASURES as a scorer that ignores the prompt. Raises ValueError for other names."""
     if name not in measures.MEASURES:
         raise ValueError(f"scorer: expected one of {', '.join(measures.MEASURES)}, got {name!r}.")
     measure = measures.MEASURES[name]
@@ -48,11 +48,11 @@ def measure_scorer(name: str) -> Score:
 
 
 def closeness(images: torch.Tensor, others: torch.Tensor) -> tuple[float, ...]:
-    """How close each picture is to the one at its place in `others`: 1 is equal. Raises ValueError for pictures of another size."""
+    """How close each image is to the one at its place in `others`: 1 is equal. Raises ValueError for images of another size."""
     check_images(images)
     if images.shape[:3] != others.shape[:3]:
         raise ValueError(
-            f"images: expected pictures of shape {tuple(others.shape[:3])} to compare with, got {tuple(images.shape[:3])}."
+            f"images: expected images of shape {tuple(others.shape[:3])} to compare with, got {tuple(images.shape[:3])}."
         )
     return score_in_batches(
         measures.CLOSENESS,
@@ -91,7 +91,7 @@ def _put_on_device(patcher: ModelPatcher, parts: Parts, images: torch.Tensor) ->
 def _judge(
     parts: Parts, patcher: ModelPatcher, text: dict[str, torch.Tensor]
 ) -> Callable[[torch.Tensor], torch.Tensor]:
-    """Pictures (n, H, W, C) -> scores (n,), on the model's device. text: the prompt's tokens, none for a scorer that reads no prompt."""
+    """Images (n, H, W, C) -> scores (n,), on the model's device. text: the prompt's tokens, none for a scorer that reads no prompt."""
     device, model = patcher.load_device, parts.model
 
     def features(chunk: torch.Tensor) -> torch.Tensor:

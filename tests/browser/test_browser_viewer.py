@@ -23,7 +23,7 @@ def server() -> Iterator[comfyui.Server]:
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    browser.PICTURES.mkdir(parents=True, exist_ok=True)
+    browser.SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     with browser.launched() as launched:
         yield launched
 
@@ -88,18 +88,18 @@ def test_keys_go_to_the_next_the_first_and_the_last(viewer: Viewer) -> None:
 def test_holding_compares_with_lambda_0(viewer: Viewer) -> None:
     before = viewer.position()
     viewer.choose("1.00")
-    chosen, reference = viewer.picture(), viewer.part(".thumbs img").first.get_attribute("src")
+    chosen, reference = viewer.image(), viewer.part(".thumbs img").first.get_attribute("src")
     viewer.part(".stage").hover()
     expect(viewer.part(".hint")).to_have_text("Hold to compare with λ = 0.00")
     viewer.page.mouse.down()
     viewer.page.mouse.move(5, 5)
     expect(viewer.part(".shown")).to_have_text("λ = 0.00")
-    assert viewer.picture() == reference != chosen
+    assert viewer.image() == reference != chosen
     viewer.page.mouse.up()
     expect(viewer.part(".shown")).to_have_text("λ = 1.00")
     viewer.part(".stage").focus()
     viewer.page.keyboard.down("Space")
-    assert viewer.picture() == reference
+    assert viewer.image() == reference
     viewer.page.keyboard.up("Space")
     viewer.shows("1.00")
     assert viewer.position() == before
@@ -107,26 +107,26 @@ def test_holding_compares_with_lambda_0(viewer: Viewer) -> None:
 
 def test_samples_are_switched(viewer: Viewer) -> None:
     viewer.choose("0.25")
-    before, thumb = viewer.picture(), viewer.part(".thumbs img").first.get_attribute("src")
+    before, thumb = viewer.image(), viewer.part(".thumbs img").first.get_attribute("src")
     expect(viewer.part(".samples span")).to_have_text("1 / 2")
     viewer.part(".samples button").last.click()
     expect(viewer.part(".samples span")).to_have_text("2 / 2")
     viewer.shows("0.25")
-    assert viewer.picture() != before and viewer.part(".thumbs img").first.get_attribute("src") != thumb
+    assert viewer.image() != before and viewer.part(".thumbs img").first.get_attribute("src") != thumb
     viewer.part(".samples button").first.click()
-    assert viewer.picture() == before
+    assert viewer.image() == before
 
 
-def test_interpolated_weights_are_a_second_row_of_pictures(viewer: Viewer) -> None:
+def test_interpolated_weights_are_a_second_row_of_images(viewer: Viewer) -> None:
     viewer.choose("0.50")
-    before = viewer.picture()
+    before = viewer.image()
     viewer.part(".interpolated").click()
     viewer.shows("0.50")
     expect(viewer.part(".readout")).to_contain_text("λ = 0.50 · weights · ")
-    assert viewer.picture() != before
+    assert viewer.image() != before
     viewer.screenshot("weights")
     viewer.part(".interpolated").click()
-    assert viewer.picture() == before
+    assert viewer.image() == before
 
 
 def test_use_writes_into_the_only_sampler(viewer: Viewer) -> None:
@@ -166,20 +166,20 @@ def test_a_linked_lambda_is_reported(viewer: Viewer) -> None:
 
 def test_a_queue_from_the_cache_keeps_what_is_shown(viewer: Viewer) -> None:
     viewer.choose("0.25")
-    before = viewer.picture()
+    before = viewer.image()
     browser.queue(viewer.page)
     viewer.shows("0.25")
-    assert viewer.picture() == before
+    assert viewer.image() == before
 
 
 def test_another_tab_and_back(viewer: Viewer) -> None:
     viewer.choose("1.00")
-    before = viewer.picture()
+    before = viewer.image()
     viewer.command("Comfy.NewBlankWorkflow")
     expect(viewer.page.locator(".deradiff-sweep")).to_have_count(0)
     viewer.command("Workspace.PreviousOpenedWorkflow")
     viewer.shows("1.00")
-    assert viewer.picture() == before
+    assert viewer.image() == before
     viewer.slider.press("Home")
     viewer.shows("0.00")
 
@@ -217,7 +217,7 @@ def test_works_inside_a_subgraph(viewer: Viewer) -> None:
     viewer.shows("0.50")
 
 
-def test_pictures_that_were_deleted_are_missed_in_plain_words(viewer: Viewer) -> None:
+def test_images_that_were_deleted_are_missed_in_plain_words(viewer: Viewer) -> None:
     viewer.page.evaluate(
         """(id) => {
           const [sweep] = JSON.parse(JSON.stringify(window.app.nodeOutputs[id].deradiff_sweep));

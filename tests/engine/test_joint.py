@@ -1,4 +1,4 @@
-"""LoRA pairs in one batched pass: the same picture as model by model, in as few passes as core finds memory for.
+"""LoRA pairs in one batched pass: the same image as model by model, in as few passes as core finds memory for.
 
 Models are evaluated apart where a wrapper of somebody else's is around them, which may not know the rows of a joint batch.
 One that does nothing therefore shows what the passes apart give.

@@ -1,4 +1,4 @@
-"""Lambda over the picture, against core's own sampling where the mask is 0 and a loop written by hand everywhere."""
+"""Lambda over the image, against core's own sampling where the mask is 0 and a loop written by hand everywhere."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_ones_and_zeros_evaluate_what_they_need(sd15: Pair) -> None:
 
 
 @pytest.mark.parametrize("name", ["sd15", "sd3", "wan"])
-def test_half_of_the_picture(request: pytest.FixtureRequest, name: str) -> None:
+def test_half_of_the_image(request: pytest.FixtureRequest, name: str) -> None:
     """At the first step both models see the same latent: the reference's prediction on one side, the mixture on the other."""
     pair: Pair = request.getfixturevalue(name)
     found = [

@@ -153,7 +153,7 @@ def test_at_the_ends_one_model_samples(sd15: Pair, kind: str, value: float) -> N
 
 @pytest.mark.parametrize("sampler", comfy.samplers.KSampler.SAMPLERS)
 def test_every_sampler(zoo: Zoo, sd15: Pair, sampler: str) -> None:
-    """Two models that are the same: whoever's turn it is, the picture is that model's."""
+    """Two models that are the same: whoever's turn it is, the image is that model's."""
     task = replace(sd15.task, sampler_name=sampler, steps=4)
     same = Pair(sd15.reference, zoo.load("sd15"), task)
     alone = engine.by_core(sd15.reference, task)

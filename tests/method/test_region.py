@@ -48,14 +48,14 @@ def test_what_is_flat_stays_flat(value: float) -> None:
     assert flat(mask) == value and flat(0.5 * mask + 0.25) is None and flat(_edge()) is None
 
 
-def test_a_feather_wider_than_the_picture() -> None:
+def test_a_feather_wider_than_the_image() -> None:
     found = feathered(_edge(8, 8), 256)
     assert found.shape == (1, 1, 8, 8)
     assert 0 <= float(found.min()) <= float(found.max()) <= 1 + 1e-6
 
 
 def test_frames_fade_one_by_one() -> None:
-    """A video's mask, (N, 1, T, H, W): each frame as a picture of its own, none into the next."""
+    """A video's mask, (N, 1, T, H, W): each frame as an image of its own, none into the next."""
     video = torch.rand(2, 1, 3, 9, 7, generator=torch.Generator().manual_seed(1))
     found = feathered(video, 2)
     assert found.shape == video.shape
@@ -92,7 +92,7 @@ BAD: dict[str, tuple[object, int, str]] = {
     "too bright": (torch.full((1, 8, 8), 1.5), 0, r"^mask: .*1\.5"),
     "negative": (torch.full((1, 8, 8), -0.2), 0, r"^mask: .*-0\.2"),
     "infinite": (torch.full((1, 8, 8), float("inf")), 0, r"^mask: .*inf"),
-    "a picture": (torch.zeros(1, 8, 8, 3), 0, r"^mask: .*\(1, 8, 8, 3\)"),
+    "an image": (torch.zeros(1, 8, 8, 3), 0, r"^mask: .*\(1, 8, 8, 3\)"),
     "a row": (torch.zeros(8), 0, r"^mask: .*\(8,\)"),
     "empty": (torch.zeros(1, 0, 8), 0, r"^mask: .*\(1, 0, 8\)"),
     "no tensor": ([[0, 1]], 0, r"^mask: .*list"),

@@ -191,6 +191,28 @@ def test_everything_is_explained(node: type) -> None:
         assert output.display_name and len(output.tooltip) > 10 and output.tooltip.endswith("."), output.id
 
 
+def _sentences(text: str) -> int:
+    """A full stop, ? or ! before a space or the end counts; the dots of a list that goes on (DPO, KTO ...) do not."""
+    return len(re.findall(r"(?<![ .])[.!?](?=\s|$)", text))
+
+
+def test_sentences_are_counted() -> None:
+    assert [_sentences(text) for text in ("0.5 of it.", "One (PAG ...) here. Two 0..1 x 5.", "One. two. Three?")] == [
+        1,
+        2,
+        3,
+    ]
+
+
+@every_node
+def test_no_tooltip_has_more_than_two_sentences_and_no_description_more_than_three(node: type) -> None:
+    schema = node.GET_SCHEMA()
+    tooltips = {name: options["tooltip"] for name, (_, options) in _inputs(node).items()}
+    tooltips |= {output.id: output.tooltip for output in schema.outputs}
+    assert {name: text for name, text in tooltips.items() if _sentences(text) > 2} == {}
+    assert _sentences(schema.description) <= 3
+
+
 def _parity() -> Iterator[tuple[str, str, type]]:
     for id_, core in (
         ("DeRaDiffKSampler", core_nodes.KSampler),
@@ -286,7 +308,7 @@ def _regenerate(root: Path) -> None:
         _give_each_folder_a_file(root, patch)
         for path, content in ((SNAPSHOT, contract()), (LABELS, labels())):
             path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    import test_locales  # reads the snapshot that was just written
+    from pack import test_locales  # reads the snapshot that was just written
 
     found = sorted(line for language in test_locales.LANGUAGES for line in test_locales.problems(language))
     sys.stdout.write("\n".join([*found, f"{len(found)} labels to add or remove in locales/", ""]))

@@ -217,7 +217,7 @@ def test_lambda(node: type, value: object, models: Models, capfd: pytest.Capture
     if type(value) in (int, float):
         assert "finite number of at least 0" in said
         assert said.endswith(
-            "Use 0 for the reference, 1 for the aligned model as trained, something between to regularise it more."
+            "Use 0 for the reference, 1 for the aligned model as trained, something in between to regularise it more."
         )
     assert models.evaluations == before
 

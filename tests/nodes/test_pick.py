@@ -100,8 +100,8 @@ def test_what_was_left_out_is_said() -> None:
     ("rows", "rule", "budget", "says"),
     [
         (ROWS, "best", 1.0, "rule: expected one of 'highest mean', .*, got 'best'"),
-        ([], HIGHEST, 1.0, "sweep: it holds no realigned pictures"),
-        ([row(1.0, 1.0, contender=False)], HIGHEST, 1.0, "sweep: it holds no realigned pictures"),
+        ([], HIGHEST, 1.0, "sweep: it holds no realigned images"),
+        ([row(1.0, 1.0, contender=False)], HIGHEST, 1.0, "sweep: it holds no realigned images"),
         ([row(1.0, 1.0, NAN)], HIGHEST, 1.0, "scores: expected finite numbers, .* at lambda 1"),
         ([row(1.0, math.inf)], HIGHEST, 1.0, "scores: expected finite numbers"),
         ([row(1.0)], HIGHEST, 1.0, "scores: expected finite numbers"),
@@ -188,14 +188,14 @@ def _markdown(text: str) -> list[dict[str, str]]:
 
 
 @pytest.mark.parametrize("rule", choice.RULES)
-def test_the_winner_and_its_pictures(rule: str) -> None:
+def test_the_winner_and_its_images(rule: str) -> None:
     strength, best, plot, *_ = _pick(rule)
     assert strength == 0.5 and isinstance(strength, float)
     assert torch.equal(best, IMAGES[:2])
     assert plot.shape == (1, 520, 1200, 3)
 
 
-def test_the_pictures_are_the_winner_s_wherever_it_stands() -> None:
+def test_the_images_are_the_winner_s_wherever_it_stands() -> None:
     strength, best, *_ = _pick(BUDGET, kl_budget=5.9)
     assert strength == 0 and torch.equal(best, IMAGES[2:4])
 
@@ -271,18 +271,18 @@ def _report(
     return Report(choose(rows, rule, budget), name, beta)
 
 
-def _ink(picture: torch.Tensor, colour: str) -> torch.Tensor:
-    """Where the picture has a colour, (H, W)."""
+def _ink(image: torch.Tensor, colour: str) -> torch.Tensor:
+    """Where the image has a colour, (H, W)."""
     wanted = torch.tensor([int(colour[n : n + 2], 16) for n in (1, 3, 5)]) / 255
-    return (picture[0] - wanted).abs().amax(dim=-1) < 0.02
+    return (image[0] - wanted).abs().amax(dim=-1) < 0.02
 
 
 def test_the_plot_shows_both_panels() -> None:
-    picture = plots.plot(_report(ROWS, beta=5000.0))
-    assert picture.shape == (1, plots.HEIGHT, plots.WIDTH, 3) and picture.dtype == torch.float32
-    assert bool(picture.isfinite().all()) and float(picture.min()) >= 0 and float(picture.max()) == 1
+    image = plots.plot(_report(ROWS, beta=5000.0))
+    assert image.shape == (1, plots.HEIGHT, plots.WIDTH, 3) and image.dtype == torch.float32
+    assert bool(image.isfinite().all()) and float(image.min()) >= 0 and float(image.max()) == 1
     half = plots.WIDTH // 2
-    assert _ink(picture, "#2563eb")[:, :half].sum() > 500 and _ink(picture, "#2563eb")[:, half:].sum() > 500
+    assert _ink(image, "#2563eb")[:, :half].sum() > 500 and _ink(image, "#2563eb")[:, half:].sum() > 500
 
 
 def test_the_choice_is_ringed_where_it_is_drawn() -> None:
@@ -315,8 +315,8 @@ CASES = {
 
 @pytest.mark.parametrize("case", CASES)
 def test_any_sweep_can_be_drawn(case: str) -> None:
-    picture = plots.plot(_report(CASES[case], name="a $name$ with _signs_ ^ and\na line", beta=5000.0))
-    assert bool(picture.isfinite().all()) and float(picture.std()) > 0.03
+    image = plots.plot(_report(CASES[case], name="a $name$ with _signs_ ^ and\na line", beta=5000.0))
+    assert bool(image.isfinite().all()) and float(image.std()) > 0.03
     report = _report(CASES[case])
     assert len(_csv(csv_text(report))) == len(_markdown(markdown(report))) == len(CASES[case])
 

@@ -32,7 +32,7 @@ def _temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _images(count: int = COUNT, channels: int = 3) -> torch.Tensor:
-    """Each picture of one grey of its own."""
+    """Each image of one grey of its own."""
     return (torch.arange(count) / 10).reshape(-1, 1, 1, 1).expand(count, 8, 12, channels).clone()
 
 
@@ -41,7 +41,7 @@ def _payload(scores: Scores | None = None, channels: int = 3) -> dict:
     return payload
 
 
-def test_every_entry_is_told_with_its_pictures() -> None:
+def test_every_entry_is_told_with_its_images() -> None:
     payload = _payload(Scores("sharpness", tuple(float(value) for value in range(COUNT))))
     assert payload["scorer"] == "sharpness"
     told = [(entry["lambda"], entry["method"], entry["seconds"], entry["kl"]) for entry in payload["entries"]]
@@ -55,14 +55,14 @@ def test_every_entry_is_told_with_its_pictures() -> None:
 
 
 @pytest.mark.parametrize("channels", [3, 4])
-def test_the_files_are_the_pictures_in_their_order(channels: int, tmp_path: Path) -> None:
+def test_the_files_are_the_images_in_their_order(channels: int, tmp_path: Path) -> None:
     references = [sample["image"] for entry in _payload(channels=channels)["entries"] for sample in entry["samples"]]
     assert len({reference["filename"] for reference in references}) == COUNT
     for index, reference in enumerate(references):
         assert reference.keys() == {"filename", "subfolder", "type"} and reference["type"] == "temp"
-        with Image.open(tmp_path / reference["subfolder"] / reference["filename"]) as picture:
-            assert (picture.size, picture.mode) == ((12, 8), "RGB")
-            assert picture.getpixel((0, 0))[0] == int(25.5 * index)
+        with Image.open(tmp_path / reference["subfolder"] / reference["filename"]) as image:
+            assert (image.size, image.mode) == ((12, 8), "RGB")
+            assert image.getpixel((0, 0))[0] == int(25.5 * index)
 
 
 def test_it_is_json_and_what_is_unknown_is_null() -> None:
@@ -84,13 +84,13 @@ def test_only_our_own_key_is_told_so_that_the_front_end_draws_no_gallery() -> No
 
 
 @pytest.mark.parametrize("count", [0, 1, COUNT - 1, COUNT + 1])
-def test_pictures_of_another_sweep_are_refused(count: int) -> None:
+def test_images_of_another_sweep_are_refused(count: int) -> None:
     with pytest.raises(ValueError, match=rf"images: expected {COUNT} images \(4 lambdas x 2 samples\).*got {count}\."):
         DeRaDiffSweepViewer.execute(_images(count), SWEEP)
 
 
 @pytest.mark.parametrize("count", [0, COUNT - 1, COUNT + 1])
-def test_scores_of_other_pictures_are_refused(count: int, tmp_path: Path) -> None:
+def test_scores_of_other_images_are_refused(count: int, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=rf"scores: .*{COUNT} images, got {count}\."):
         DeRaDiffSweepViewer.execute(_images(), SWEEP, Scores("sharpness", (0.0,) * count))
     assert not any(tmp_path.iterdir()), "nothing is saved before the check"

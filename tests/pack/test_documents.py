@@ -15,6 +15,7 @@ DOCUMENTS = [README, ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md")
 
 WORDS = 1200
 RETIRED = re.compile(r"\b(soup|picture)(s|d)?\b", re.IGNORECASE)  # say "interpolated" and "image"
+CITED = {"nodes/runs/interpolation.py:3: soups"}  # Model soups, the title of the paper
 CODE = re.compile(r"```.*?```|`[^`\n]*`", re.DOTALL)
 TARGETS = (re.compile(r"\]\(([^)\s]+)\)"), re.compile(r"""(?:src|href)=["']([^"']+)["']"""))
 ELSEWHERE = ("http://", "https://", "mailto:")
@@ -80,3 +81,10 @@ def test_the_documents_use_the_words_agreed_on(path: Path) -> None:
 
 def test_the_english_labels_use_the_words_agreed_on() -> None:
     assert [found for path in sorted((ROOT / "locales" / "en").glob("*.json")) for found in retired(path)] == []
+
+
+def test_the_code_uses_the_words_agreed_on() -> None:
+    """All that users and newcomers read under nodes/ and js/, the title of a cited paper excepted."""
+    files = [path for pattern in ("nodes/**/*.py", "js/**/*.js", "js/**/*.md") for path in sorted(ROOT.glob(pattern))]
+    assert len(files) > 60
+    assert {line for path in files for line in retired(path)} == CITED

@@ -125,8 +125,8 @@ def test_note_and_properties_say_where_each_file_comes_from(name: str) -> None:
 def test_has_a_thumbnail(name: str) -> None:
     path = ROOT / "workflows" / f"{name}.jpg"
     assert path.stat().st_size < 60_000
-    with Image.open(path) as picture:
-        assert picture.format == "JPEG" and picture.width >= 600
+    with Image.open(path) as image:
+        assert image.format == "JPEG" and image.width >= 600
 
 
 def test_every_node_of_the_pack_has_a_place() -> None:
@@ -154,7 +154,7 @@ def server() -> Iterator[comfyui.Server]:
 
 
 def _smaller(prompt: comfyui.Prompt, kept: Collection[str] = ()) -> comfyui.Prompt:
-    """The prompt at 64 x 64 pixels, one picture, two steps; the inputs in `kept` as they are."""
+    """The prompt at 64 x 64 pixels, one image, two steps; the inputs in `kept` as they are."""
     reduced = {}
     for key, node in prompt.items():
         inputs = {name: value if name in kept else SMALL.get(name, value) for name, value in node["inputs"].items()}
@@ -166,13 +166,13 @@ def _smaller(prompt: comfyui.Prompt, kept: Collection[str] = ()) -> comfyui.Prom
 def test_runs_on_a_real_server(name: str, server: comfyui.Server) -> None:
     kept = {"width", "height"} if name == "lambda_mask" else set()
     prompt = _smaller(to_prompt(WORKFLOWS[name], server.get("/object_info")), kept)
-    (pictures,) = server.run([prompt], name, quiet=True)
-    assert pictures, server.tail()
-    for picture in pictures:
-        pixels = np.asarray(Image.open(io.BytesIO(picture.data)))
-        if "grid" not in picture.name and "plot" not in picture.name:
+    (images,) = server.run([prompt], name, quiet=True)
+    assert images, server.tail()
+    for image in images:
+        pixels = np.asarray(Image.open(io.BytesIO(image.data)))
+        if "grid" not in image.name and "plot" not in image.name:
             assert pixels.shape == SHAPES.get(name, (64, 64, 3))
-        assert pixels.std() > 1.0, "a picture of one colour"
+        assert pixels.std() > 1.0, "an image of one colour"
 
 
 def test_is_in_the_template_browser_with_its_thumbnail(server: comfyui.Server) -> None:

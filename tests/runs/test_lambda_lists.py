@@ -108,7 +108,7 @@ def _grid(images: torch.Tensor, sweep: Sweep, beta: float = 0.0, scores: Scores 
 
 @pytest.mark.parametrize(("height", "width"), [(64, 64), (40, 100), (300, 90), (1, 1)])
 @pytest.mark.parametrize(("count", "samples"), [(1, 1), (3, 2), (2, 5)])
-def test_the_grid_has_room_for_every_picture(height: int, width: int, count: int, samples: int) -> None:
+def test_the_grid_has_room_for_every_image(height: int, width: int, count: int, samples: int) -> None:
     grid = _grid(_images(count * samples, height, width), _sweep(count, samples))
     scale = CELL / max(height, width)
     assert grid.shape[2] == pytest.approx(count * width * scale, abs=7 * (count + 1) + 2)
@@ -116,7 +116,7 @@ def test_the_grid_has_room_for_every_picture(height: int, width: int, count: int
 
 
 def test_columns_are_lambdas_and_rows_are_samples() -> None:
-    """Each picture is of one grey, found again in the middle of its place."""
+    """Each image is of one grey, found again in the middle of its place."""
     images = _images()
     grid = _grid(images, _sweep())
     step_x, step_y = (grid.shape[2] - 6) / 3, CELL + 6
@@ -143,7 +143,7 @@ def test_channels_beyond_rgb_are_left_out() -> None:
     ids=["KL", "no KL", "method", "beta", "scores"],
 )
 def test_every_label_is_there(changed: dict, same_size: bool) -> None:
-    """Grids that differ in one thing told differ in the picture."""
+    """Grids that differ in one thing told differ in the image."""
     plain = _grid(_images(), _sweep())
     other = _grid(_images(), **{"sweep": _sweep(), **changed})
     assert (plain.shape == other.shape) == same_size
@@ -154,11 +154,11 @@ def test_each_score_and_each_lambda_is_written() -> None:
     scores = [Scores("sharpness", (0.5,) * 5 + (last,)) for last in (0.5, 0.25)]
     first, second = (_grid(_images(), _sweep(), scores=score) for score in scores)
     rows, columns = (first != second).any(dim=3)[0].nonzero().unbind(dim=1)
-    assert rows.min() > first.shape[1] * 0.75 and columns.min() > first.shape[2] * 0.6, "the last picture's caption"
+    assert rows.min() > first.shape[1] * 0.75 and columns.min() > first.shape[2] * 0.6, "the last image's caption"
 
 
 @pytest.mark.parametrize("count", [0, 5, 7])
-def test_pictures_or_scores_of_something_else_are_refused(count: int) -> None:
+def test_images_or_scores_of_something_else_are_refused(count: int) -> None:
     with pytest.raises(ValueError, match=r"images: expected 6 images \(3 lambdas x 2 samples\)"):
         _grid(_images(count), _sweep())
     with pytest.raises(ValueError, match="scores: expected one score for each of the 6 images"):

@@ -1,4 +1,4 @@
-"""Measures without a model against independent formulas and pictures whose value is known; the scoring nodes around them."""
+"""Measures without a model against independent formulas and images whose value is known; the scoring nodes around them."""
 
 from __future__ import annotations
 
@@ -28,31 +28,31 @@ def _random(seed: int, count: int = 3) -> torch.Tensor:
     return torch.rand(count, 9, 7, 3, generator=torch.Generator().manual_seed(seed))
 
 
-def _luma(picture: np.ndarray) -> np.ndarray:
-    return picture @ np.array([0.299, 0.587, 0.114])
+def _luma(image: np.ndarray) -> np.ndarray:
+    return image @ np.array([0.299, 0.587, 0.114])
 
 
-def _colourfulness(picture: np.ndarray) -> float:
-    red, green, blue = np.moveaxis(picture * 255, -1, 0)
+def _colourfulness(image: np.ndarray) -> float:
+    red, green, blue = np.moveaxis(image * 255, -1, 0)
     rg, yb = red - green, 0.5 * (red + green) - blue
     return math.hypot(rg.std(), yb.std()) + 0.3 * math.hypot(rg.mean(), yb.mean())
 
 
-def _sharpness(picture: np.ndarray) -> float:
-    grey, found = _luma(picture) * 255, []
+def _sharpness(image: np.ndarray) -> float:
+    grey, found = _luma(image) * 255, []
     kernel = np.array([[0, 1, 0], [1, -4, 1], [0, 1, 0]])
     for y in range(1, grey.shape[0] - 1):
         found += [(kernel * grey[y - 1 : y + 2, x - 1 : x + 2]).sum() for x in range(1, grey.shape[1] - 1)]
     return float(np.var(found))
 
 
-def _contrast(picture: np.ndarray) -> float:
-    grey = _luma(picture)
+def _contrast(image: np.ndarray) -> float:
+    grey = _luma(image)
     return float(np.sqrt(((grey - grey.mean()) ** 2).mean()))
 
 
-def _warmth(picture: np.ndarray) -> float:
-    return float(picture[..., 0].mean() - picture[..., 2].mean())
+def _warmth(image: np.ndarray) -> float:
+    return float(image[..., 0].mean() - image[..., 2].mean())
 
 
 INDEPENDENT = {"colourfulness": _colourfulness, "sharpness": _sharpness, "contrast": _contrast, "warmth": _warmth}
@@ -71,12 +71,12 @@ def test_every_measure_has_its_formula_here() -> None:
 
 
 @pytest.mark.parametrize("name", BUILT_IN)
-@pytest.mark.parametrize("picture", [GREY, BLACK, WHITE])
-def test_even_grey_pictures_have_none_of_it(name: str, picture: torch.Tensor) -> None:
-    assert measures.MEASURES[name](picture).item() == pytest.approx(0, abs=1e-3)
+@pytest.mark.parametrize("image", [GREY, BLACK, WHITE])
+def test_even_grey_images_have_none_of_it(name: str, image: torch.Tensor) -> None:
+    assert measures.MEASURES[name](image).item() == pytest.approx(0, abs=1e-3)
 
 
-def test_known_pictures() -> None:
+def test_known_images() -> None:
     assert measures.contrast(CHECKER).item() == pytest.approx(0.5)
     assert measures.sharpness(CHECKER).item() == pytest.approx((4 * 255) ** 2)
     assert measures.colourfulness(CHECKER).item() == pytest.approx(0, abs=1e-3)
@@ -94,8 +94,8 @@ def test_closeness(one: int, other: int) -> None:
     assert scorers.closeness(BLACK, WHITE) == (0,)
 
 
-def test_pictures_of_two_sizes_have_no_closeness() -> None:
-    with pytest.raises(ValueError, match=r"images: expected pictures of shape \(1, 4, 4\)"):
+def test_images_of_two_sizes_have_no_closeness() -> None:
+    with pytest.raises(ValueError, match=r"images: expected images of shape \(1, 4, 4\)"):
         scorers.closeness(BLACK, BLACK[:, :4, :4])
 
 
@@ -107,21 +107,21 @@ def test_an_unknown_measure_is_refused_with_the_names() -> None:
 @pytest.mark.parametrize(
     ("images", "says"),
     [
-        (torch.zeros(0, 8, 8, 3), "expected a batch of colour pictures"),
-        (torch.zeros(8, 8, 3), "expected a batch of colour pictures"),
-        (torch.zeros(1, 8, 8, 1), "expected a batch of colour pictures"),
+        (torch.zeros(0, 8, 8, 3), "expected a batch of colour images"),
+        (torch.zeros(8, 8, 3), "expected a batch of colour images"),
+        (torch.zeros(1, 8, 8, 1), "expected a batch of colour images"),
         (torch.zeros(1, 2, 8, 3), "sharpness needs at least 3 x 3 pixels, got 8 x 2"),
         (torch.cat([_random(1, 9), GREY.new_full((1, 9, 7, 3), math.nan)]), "image 9 holds NaN"),
         (torch.cat([_random(1, 1), GREY.new_full((1, 9, 7, 3), math.inf)]), "image 1 holds NaN or infinite"),
     ],
 )
-def test_pictures_that_cannot_be_scored(images: torch.Tensor, says: str) -> None:
+def test_images_that_cannot_be_scored(images: torch.Tensor, says: str) -> None:
     with pytest.raises(ValueError, match=r"^images: ") as raised:
         scorers.measure_scorer("sharpness")(images, "")
     assert says in str(raised.value)
 
 
-def test_every_picture_of_a_long_batch_is_scored() -> None:
+def test_every_image_of_a_long_batch_is_scored() -> None:
     images = _random(3, 21)
     assert scorers.measure_scorer("contrast")(images, "") == pytest.approx(measures.contrast(images).tolist())
 
@@ -211,7 +211,7 @@ def test_standardised_scores() -> None:
 
 def test_what_cannot_be_added_is_refused() -> None:
     images, scorer = _random(9), _load("contrast (built in)")
-    with pytest.raises(ValueError, match=r"^add_to: expected scores of 3 pictures, as in images, got 2"):
+    with pytest.raises(ValueError, match=r"^add_to: expected scores of 3 images, as in images, got 2"):
         _score(images, scorer, add_to=Scores("other", (1.0, 2.0)))
     with pytest.raises(ValueError, match=r"^weight: expected a finite number, got nan"):
         _score(images, scorer, weight=math.nan)

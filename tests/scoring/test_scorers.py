@@ -39,7 +39,7 @@ def folder(whole: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def images() -> torch.Tensor:
-    """Nineteen pictures (more than two batches) of 40 x 50 pixels, values a PNG can hold."""
+    """Nineteen images (more than two batches) of 40 x 50 pixels, values a PNG can hold."""
     return torch.randint(0, 256, (19, 40, 50, 3), generator=torch.Generator().manual_seed(5)) / 255
 
 
@@ -48,9 +48,9 @@ def _features(output: object) -> torch.Tensor:
 
 
 def _embeddings(folder: Path, images: torch.Tensor) -> torch.Tensor:
-    """As the scorers' pages do it: PIL pictures through the folder's processor, all at once."""
-    pictures = [Image.fromarray((image.numpy() * 255).round().astype(np.uint8)) for image in images]
-    pixels = CLIPImageProcessor.from_pretrained(folder)(images=pictures, return_tensors="pt")["pixel_values"]
+    """As the scorers' pages do it: PIL images through the folder's processor, all at once."""
+    converted = [Image.fromarray((image.numpy() * 255).round().astype(np.uint8)) for image in images]
+    pixels = CLIPImageProcessor.from_pretrained(folder)(images=converted, return_tensors="pt")["pixel_values"]
     with torch.no_grad():
         found = _features(CLIPModel.from_pretrained(folder).eval().get_image_features(pixel_values=pixels))
     return found / found.norm(dim=-1, keepdim=True)
@@ -83,7 +83,7 @@ def test_scores_are_those_of_a_direct_computation(folder: Path, images: torch.Te
     assert expected.std() > 0.01 or kind == "clipscore"
 
 
-def test_the_prompt_and_every_picture_count(folder: Path, images: torch.Tensor) -> None:
+def test_the_prompt_and_every_image_count(folder: Path, images: torch.Tensor) -> None:
     _, score = scorers.folder_scorer(folder, "pickscore")
     assert score(images, PROMPT) != score(images, "a blue dog")
     one_by_one = [score(image[None], PROMPT)[0] for image in images]
@@ -211,7 +211,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], None], str]] = {
     ),
     "processor of another size": (
         lambda f: _edit(f / PROCESSOR, crop_size={"height": 48, "width": 48}),
-        "expected settings for pictures of 32 x 32",
+        "expected settings for images of 32 x 32",
     ),
     "no tokenizer": (lambda f: (f / "vocab.json").unlink(), "tiny has no tokenizer.json"),
     "no merges": (lambda f: (f / "merges.txt").unlink(), "tiny has no merges.txt"),
@@ -276,7 +276,7 @@ def test_nan_weights_are_blamed_on_the_scorer(folder: Path, images: torch.Tensor
 
 
 def test_an_empty_prompt_is_refused(folder: Path, images: torch.Tensor) -> None:
-    with pytest.raises(ValueError, match=r"^prompt: tiny scores how well a picture fits its prompt"):
+    with pytest.raises(ValueError, match=r"^prompt: tiny scores how well an image fits its prompt"):
         scorers.folder_scorer(folder, "hpsv2")[1](images, "  ")
 
 

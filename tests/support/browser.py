@@ -17,7 +17,7 @@ import browser_setup  # noqa: E402
 import comfyui  # noqa: E402
 
 WINDOW = {"width": 1500, "height": 1000}
-PICTURES = ROOT / "demo" / "output" / "viewer"
+SCREENSHOTS = ROOT / "demo" / "output" / "viewer"
 ARGUMENTS = "--no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-component-update --disable-sync"
 SETTINGS = {
     "Comfy.Locale": "en",

@@ -218,7 +218,7 @@ def empty_latent(kind: str, batch: int = 1) -> dict:
 
 
 def drawn_latent(kind: str, batch: int = 1, seed: int = 77) -> dict:
-    """A LATENT as an encoded picture has it."""
+    """A LATENT as an encoded image has it."""
     empty = empty_latent(kind, batch)["samples"]
     return {"samples": torch.randn(empty.shape, generator=torch.Generator().manual_seed(seed))}
 

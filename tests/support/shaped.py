@@ -1,4 +1,4 @@
-"""Sampling with lambda over the progress and over the picture, by the pack's node and by hand, and the passes that it takes."""
+"""Sampling with lambda over the progress and over the image, by the pack's node and by hand, and the passes that it takes."""
 
 from __future__ import annotations
 

@@ -61,15 +61,15 @@ class Viewer:
         return self.part("input[type=range]")
 
     def shows(self, weight: str) -> None:
-        """Everything says that this lambda is shown, and its picture is there."""
+        """Everything says that this lambda is shown, and its image is there."""
         expect(self.part(".readout")).to_contain_text(f"λ = {weight}")
         expect(self.part(".shown")).to_contain_text(f"λ = {weight}")
         expect(self.slider).to_have_attribute("aria-valuetext", f"λ = {weight}")
         expect(self.part(".thumbs [aria-current=true] span")).to_have_text(weight)
-        assert self.picture() == self.part(".thumbs [aria-current=true] img").get_attribute("src")
+        assert self.image() == self.part(".thumbs [aria-current=true] img").get_attribute("src")
         expect(self.part(".message")).to_be_hidden()
 
-    def picture(self) -> str | None:
+    def image(self) -> str | None:
         return self.part(".stage img").get_attribute("src")
 
     def widget(self, node: int) -> float:
@@ -129,4 +129,4 @@ class Viewer:
 
     def screenshot(self, name: str) -> None:
         self.page.mouse.move(5, 700)
-        self.page.screenshot(path=browser.PICTURES / f"{self.mode}_{name}.png")
+        self.page.screenshot(path=browser.SCREENSHOTS / f"{self.mode}_{name}.png")

@@ -59,12 +59,12 @@ def _polygon(
 
 
 def draw(caption: Caption, light: float, rng: np.random.RandomState) -> np.ndarray:
-    """Draw one picture, (SIZE, SIZE, 3) uint8. Place, size and turn are random; `light` runs from -1 (cool) to 1 (warm)."""
+    """Draw one image, (SIZE, SIZE, 3) uint8. Place, size and turn are random; `light` runs from -1 (cool) to 1 (warm)."""
     side = SIZE * _OVERSAMPLE
     radius = side * rng.uniform(0.20, 0.34)
     centre = (side / 2 + side * rng.uniform(-0.14, 0.14), side / 2 + side * rng.uniform(-0.14, 0.14))
-    picture = Image.new("RGB", (side, side), BACKGROUNDS[caption.background])
-    pen = ImageDraw.Draw(picture)
+    image = Image.new("RGB", (side, side), BACKGROUNDS[caption.background])
+    pen = ImageDraw.Draw(image)
     colour = COLOURS[caption.colour]
     if caption.shape == "circle":
         pen.ellipse((centre[0] - radius, centre[1] - radius, centre[0] + radius, centre[1] + radius), fill=colour)
@@ -74,21 +74,21 @@ def draw(caption: Caption, light: float, rng: np.random.RandomState) -> np.ndarr
         ]
         turn += rng.uniform(-0.15, 0.15)
         pen.polygon(_polygon(corners, inner, centre, radius * 1.12, turn), fill=colour)
-    pixels = np.asarray(picture.resize((SIZE, SIZE), Image.Resampling.BOX), dtype=np.float64)
+    pixels = np.asarray(image.resize((SIZE, SIZE), Image.Resampling.BOX), dtype=np.float64)
     lamp = _WARM_LIGHT if light > 0 else _COOL_LIGHT
     strength = min(abs(light), 1.0)
     lit = pixels * (1 - strength * 0.75) + lamp * strength * 0.75
     return np.clip(lit, 0, 255).round().astype(np.uint8)
 
 
-def warmth(pictures: torch.Tensor) -> torch.Tensor:
+def warmth(images: torch.Tensor) -> torch.Tensor:
     """The reward that the demo is aligned on: mean red minus mean blue. It never looks at the caption.
 
-    pictures: (B, H, W, 3) in 0..1. Returns (B,), between -1 and 1.
+    images: (B, H, W, 3) in 0..1. Returns (B,), between -1 and 1.
     """
-    return (pictures[..., 0] - pictures[..., 2]).mean(dim=(1, 2))
+    return (images[..., 0] - images[..., 2]).mean(dim=(1, 2))
 
 
-def to_tensor(pictures: list[np.ndarray]) -> torch.Tensor:
-    """uint8 pictures -> (B, 3, SIZE, SIZE) float in 0..1."""
-    return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float() / 255.0
+def to_tensor(images: list[np.ndarray]) -> torch.Tensor:
+    """uint8 images -> (B, 3, SIZE, SIZE) float in 0..1."""
+    return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float() / 255.0
