@@ -88,6 +88,10 @@ class AlignedModel:
         additions: transformer options that this call adds to the model's own.
         """
         module = self.module  # making it also completes the options
+        if (
+            self.adapters is None and module.current_patcher is None
+        ):  # core cleaned up after a first run inside this one
+            self.patcher.pre_run()
         if hasattr(self._reference.model, "latent_shapes"):
             module.latent_shapes = self._reference.model.latent_shapes
         if self.adapters is None:

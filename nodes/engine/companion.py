@@ -12,10 +12,12 @@ from __future__ import annotations
 import inspect
 import weakref
 from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import Any
 
 import comfy.hooks
 import comfy.model_management
+import comfy.model_patcher
 import comfy.patcher_extension
 import comfy.utils
 import torch
@@ -77,10 +79,6 @@ def _same_module_state(first: ModelPatcher, second: ModelPatcher) -> bool:
 class AdaptersPatcher(ModelPatcher):
     """A patcher around adapters alone. LoRA hooks patch the shared weights, so they are registered here and applied by the reference only."""
 
-    def deepclone_multigpu(self, new_load_device: torch.device | None = None, models_cache: Any = None) -> ModelPatcher:
-        """What core's split over several GPUs asks of every additional model. The aligned model runs on the first GPU alone."""
-        return self.clone()
-
     def register_all_hook_patches(
         self,
         hooks: comfy.hooks.HookGroup,
@@ -93,13 +91,40 @@ class AdaptersPatcher(ModelPatcher):
             registered.add(hook)
         return registered
 
+    def deepclone_multigpu(self, new_load_device: torch.device | None = None, models_cache: Any = None) -> ModelPatcher:
+        """What core's split over several GPUs asks of every additional model. The aligned model runs on the first GPU alone."""
+        return self.clone()
+
+    def get_non_dynamic_delegate(self) -> ModelPatcher:
+        """What core samples with where conditioning carries hooks, which a streamed model cannot have."""
+        return _carrying(AdaptersPatcher(self.model, self.load_device, self.offload_device), self)
+
+
+@cache
+def _around_adapters(streamed: bool) -> type[AdaptersPatcher]:
+    """AdaptersPatcher, streamed as the aligned model is: for the sake of one that is not, core evicts text encoder and VAE."""
+    if not streamed:
+        return AdaptersPatcher
+    dynamic = comfy.model_patcher.ModelPatcherDynamic  # type: ignore[attr-defined]
+    return type("StreamedAdaptersPatcher", (AdaptersPatcher, dynamic), {})
+
 
 def _adapters_only(aligned: ModelPatcher, adapters: adapter.Adapters) -> ModelPatcher:
-    """A patcher around the adapters alone that carries the aligned model's options, wrappers and object patches."""
-    small = AdaptersPatcher(adapters, aligned.load_device, aligned.offload_device)
-    small.model_options = create_model_options_clone(aligned.model_options)
-    small.wrappers = comfy.patcher_extension.copy_nested_dicts(aligned.wrappers)
+    """A patcher around the adapters alone that carries the aligned model's options, wrappers and object patches.
+
+    Callbacks stay with the reference: they expect a whole model, and would run twice.
+    """
+    small = _around_adapters(is_dynamic(aligned))(adapters, aligned.load_device, aligned.offload_device)
     small.set_attachments(OBJECT_PATCHES, dict(aligned.object_patches))
+    return _carrying(small, aligned)
+
+
+def _carrying(small: AdaptersPatcher, source: ModelPatcher) -> AdaptersPatcher:
+    """`small` with the source's options, wrappers and, where it has none, object patches."""
+    small.model_options = create_model_options_clone(source.model_options)
+    small.wrappers = comfy.patcher_extension.copy_nested_dicts(source.wrappers)
+    if small.get_attachment(OBJECT_PATCHES) is None:
+        small.set_attachments(OBJECT_PATCHES, source.get_attachment(OBJECT_PATCHES))
     return small
 
 
