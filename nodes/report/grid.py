@@ -37,7 +37,7 @@ def grid(
     step_x, step_y = width * scale + gap, height * scale + gap + below
     size = (gap + columns * step_x, head + gap + rows * step_y)
     figure = Figure(figsize=size, dpi=_DPI)
-    cells = sweep.parts(list(zip(images[..., :3].float().clamp(0, 1).numpy(), captions, strict=True)))
+    cells = sweep.parts(list(zip(images[..., :3].float().clamp(0, 1).cpu().numpy(), captions, strict=True)))
     for column, (title, samples) in enumerate(zip(titles, cells, strict=True)):
         left = gap + column * step_x
         figure.text(

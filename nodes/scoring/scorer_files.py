@@ -219,7 +219,7 @@ def _processor(folder: Path, side: int) -> Callable[[torch.Tensor], torch.Tensor
     processor = CLIPImageProcessor.from_pretrained(folder, local_files_only=True)
 
     def pixels(images: torch.Tensor) -> torch.Tensor:
-        bytes_ = images[..., :3].clamp(0, 1).mul(255).round().byte()
+        bytes_ = images[..., :3].clamp(0, 1).mul(255).round().byte().cpu()
         return processor(list(bytes_), return_tensors="pt", input_data_format="channels_last")["pixel_values"]
 
     made = tuple(pixels(torch.zeros(1, side, side, 3)).shape[1:])

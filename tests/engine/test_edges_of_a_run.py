@@ -137,7 +137,9 @@ def test_a_wrapper_that_runs_the_sampler_twice(kind: str, request: pytest.Fixtur
         return executor(*args, **kwargs)
 
     model.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, "another pack", twice)
-    assert engine.difference(engine.by_core(model, pair.task), once) < ROUNDING  # a foreign wrapper means separate passes
+    assert (
+        engine.difference(engine.by_core(model, pair.task), once) < ROUNDING
+    )  # a foreign wrapper means separate passes
 
 
 # Samplers that begin above the first sigma

@@ -48,6 +48,8 @@ FORBIDDEN_ATTRIBUTES = {
 }
 READ_BACK = {  # the calls that read something, each in its file
     "nodes/method/divergence.py": (".cpu", ".tolist"),  # Drift.read, once, when a run has ended
+    "nodes/report/grid.py": (".cpu",),  # images, which --gpu-only leaves on the card
+    "nodes/scoring/scorer_files.py": (".cpu",),  # the same, for transformers' image processor
     "nodes/engine/patch.py": ("sigmas.tolist",),  # before a run
     "nodes/engine/progress.py": ("timestep[0].item",),  # a schedule decides which models are evaluated
     "nodes/engine/turns.py": ("timestep[0].item", "change.item"),  # so do reuse and stochastic; exact never gets here
