@@ -138,6 +138,24 @@ def test_a_difference_is_measured_one_turn_late() -> None:
     torch.testing.assert_close(differences.change, change, rtol=1e-4, atol=1e-4)
 
 
+def test_a_difference_of_two_aligned_models_moves_as_far_as_any() -> None:
+    """Both are moved, each by half: of three models, the reference has no weight and is left out of the sum."""
+    at, to = torch.randn(2, 3, 1, 4, 8, 8, generator=torch.Generator().manual_seed(0))
+
+    def denoised(model: int, sigma: float) -> torch.Tensor:
+        return at[model] + to[model] * math.log(sigma)
+
+    def apart(sigma: float) -> torch.Tensor:
+        return (denoised(1, sigma) - denoised(2, sigma)) / sigma
+
+    differences, weights = Differences(3), (0.0, 0.6, 0.4)
+    differences.learn(1, 8.0, {model: [denoised(model, 8.0)] for model in range(3)})
+    differences.mix(2, 5.0, 1, [denoised(1, 5.0)], weights)
+    (third,) = differences.mix(3, 2.0, 2, [denoised(2, 2.0)], weights)
+    believed = 0.5 * (apart(8.0) + apart(5.0))
+    torch.testing.assert_close(third, denoised(2, 2.0) + 0.6 * 2.0 * believed, rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.parametrize("sampler", ["euler", "euler_ancestral", "dpmpp_2m", "heun", "dpm_2", "dpmpp_sde"])
 def test_no_tolerance_is_exact(sd15: Pair, sampler: str) -> None:
     task = replace(sd15.task, sampler_name=sampler)
