@@ -1,7 +1,7 @@
 # Everything a person runs. The environment is set up on first use, outside the checkout (demo/environment.py).
 ENVIRONMENT = set -e; found="$$(python3 demo/environment.py $(BROWSER))"; eval "$$found"; export COMFYUI_PATH;
 
-.PHONY: demo serve test lint env train bench fidelity
+.PHONY: demo serve test test-quick lint env train bench fidelity
 
 demo: ## sample the demo pair at five lambdas into demo/output/
 	@$(ENVIRONMENT) "$$PYTHON" demo/run.py
@@ -12,6 +12,12 @@ serve: ## leave that ComfyUI up at http://127.0.0.1:8188
 test: BROWSER = --browser
 test: ## the whole suite against the real ComfyUI and a Chromium, which is installed if there is none
 	@$(ENVIRONMENT) export CHROMIUM; "$$PYTHON" -m pytest
+
+QUICK = tests/method tests/nodes/test_contract.py tests/pack/test_rings.py tests/engine/test_first_step.py tests/engine/test_guidance.py
+NOT_QUICK = --ignore=tests/method/test_mixture_truth.py --ignore=tests/method/test_gaussian_truth.py -k 'not whatever_the_text'
+
+test-quick: ## in under two minutes: the method, the public contract, the rings, a thin slice of the engine
+	@$(ENVIRONMENT) "$$PYTHON" -m pytest $(QUICK) $(NOT_QUICK)
 
 lint: ## ruff and the type checker
 	@$(ENVIRONMENT) "$$PYTHON" -m ruff check . && "$$PYTHON" -m ruff format --check . && MYPYPATH="$$COMFYUI_PATH" "$$PYTHON" -m mypy

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 import comfy.controlnet
+import comfy.model_management
 import pytest
 import torch
 from comfy.controlnet import ControlNet
@@ -156,3 +157,66 @@ def test_with_a_schedule(sd15: Pair, controls: tuple) -> None:
     weights = [shaped.mixed(0.0), shaped.mixed(0.5), shaped.mixed(0.5)]
     expected = shaped.by_hand([sd15.reference, sd15.aligned], weights, task)
     assert engine.difference(ours, expected) < ROUNDING
+
+
+def test_models_that_batch_in_another_way_get_outputs_of_their_own(
+    monkeypatch: pytest.MonkeyPatch, sd15: Pair, controls: tuple
+) -> None:
+    """Memory gets short between the models: both branches of the reference in one pass, those of the aligned model in two."""
+    task = _controlled(sd15.task, controls[0])
+
+    def sampled() -> torch.Tensor:
+        with (
+            monkeypatch.context() as patch,
+            shaped.counted(sd15.reference.model.diffusion_model) as ours,
+            shaped.counted(sd15.aligned.model.diffusion_model) as theirs,
+        ):
+            told = comfy.model_management.get_free_memory
+
+            def free(device: object = None, torch_free_too: bool = False) -> object:
+                if sum(theirs) == sum(ours):
+                    return told(device, torch_free_too)
+                return (0.0, 0.0) if torch_free_too else 0.0
+
+            patch.setattr(comfy.model_management, "get_free_memory", free)
+            latent = engine.by_us(sd15.reference, sd15.aligned, 0.4, task)
+            assert (ours, theirs) == ([2] * task.steps, [1] * 2 * task.steps)
+        return latent
+
+    engine.by_us(sd15.reference, sd15.aligned, 0.4, task)  # loaded while there is memory
+    with shaped.counted(controls[0].control_model) as rows:
+        shared = sampled()
+    assert rows == [2, 1, 1] * task.steps
+    with _each_for_itself(monkeypatch):
+        assert torch.equal(shared, sampled())
+
+
+class _Told:
+    """A control whose output says what it was asked for, and which counts how often it is asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[torch.Size, int]] = []
+
+    def get_control(self, x: torch.Tensor, timestep: torch.Tensor, cond: dict, batched: int, options: dict) -> dict:
+        self.asked.append((x.shape, batched))
+        return {"output": [x * batched]}
+
+
+@pytest.mark.parametrize("second", [(2, 8, 2), (4, 8, 1), (2, 6, 1)], ids=["branches", "rows", "area"])
+def test_an_output_is_shared_only_where_all_that_is_asked_is_the_same(second: tuple[int, int, int]) -> None:
+    """second: the rows, the height and the branches of what the second model asks, where the first asked (2, 8, 1) twice."""
+    told = _Told()
+    shared = Shared([[{"control": told}]])
+    once = shared.conds[0][0]["control"]
+
+    def ask(rows: int, height: int, batched: int) -> None:
+        x = torch.ones(rows, 4, height, 8)
+        (output,) = once.get_control(x, torch.ones(rows), {}, batched, {})["output"]
+        assert torch.equal(output, x * batched)
+
+    for asked in ([(2, 8, 1)] * 2, [(2, 8, 1), second], [(2, 8, 1), second]):
+        shared.rewind()
+        for one in asked:
+            ask(*one)
+    rows, height, batched = second
+    assert told.asked == [((2, 4, 8, 8), 1)] * 2 + [((rows, 4, height, 8), batched)]

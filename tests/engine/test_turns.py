@@ -138,6 +138,24 @@ def test_a_difference_is_measured_one_turn_late() -> None:
     torch.testing.assert_close(differences.change, change, rtol=1e-4, atol=1e-4)
 
 
+def test_a_difference_of_two_aligned_models_moves_as_far_as_any() -> None:
+    """Both are moved, each by half: of three models, the reference has no weight and is left out of the sum."""
+    at, to = torch.randn(2, 3, 1, 4, 8, 8, generator=torch.Generator().manual_seed(0))
+
+    def denoised(model: int, sigma: float) -> torch.Tensor:
+        return at[model] + to[model] * math.log(sigma)
+
+    def apart(sigma: float) -> torch.Tensor:
+        return (denoised(1, sigma) - denoised(2, sigma)) / sigma
+
+    differences, weights = Differences(3), (0.0, 0.6, 0.4)
+    differences.learn(1, 8.0, {model: [denoised(model, 8.0)] for model in range(3)})
+    differences.mix(2, 5.0, 1, [denoised(1, 5.0)], weights)
+    (third,) = differences.mix(3, 2.0, 2, [denoised(2, 2.0)], weights)
+    believed = 0.5 * (apart(8.0) + apart(5.0))
+    torch.testing.assert_close(third, denoised(2, 2.0) + 0.6 * 2.0 * believed, rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.parametrize("sampler", ["euler", "euler_ancestral", "dpmpp_2m", "heun", "dpm_2", "dpmpp_sde"])
 def test_no_tolerance_is_exact(sd15: Pair, sampler: str) -> None:
     task = replace(sd15.task, sampler_name=sampler)
@@ -239,3 +257,44 @@ def test_three_models_take_turns(zoo: Zoo, sd15: Pair, kind: str) -> None:
         engine.by_core(realign(model, other, 0.3, Evaluation(kind, NEVER)), replace(sd15.task, steps=12))
     assert sum(count.values()) == 12 + (6 if kind == REUSE else 0)
     assert all(count.values())
+
+
+def _also_at(model: ModelPatcher, latents: Sequence[torch.Tensor], steps: Sequence[int], task: Task) -> list:
+    """What a guidance function gets that evaluates the model again at these latents, at some of the steps of a run."""
+    found: list[torch.Tensor] = []
+    step = itertools.count()
+
+    def post_cfg(args: dict) -> torch.Tensor:
+        if next(step) in steps:
+            for latent in latents:
+                options = (args["model"], [args["cond"]], latent, args["sigma"], args["model_options"])
+                found.extend(comfy.samplers.calc_cond_batch(*options))
+        return args["denoised"]
+
+    clone = model.clone()
+    clone.set_model_sampler_post_cfg_function(post_cfg)
+    engine.by_core(clone, task)
+    return found
+
+
+def _as_exact(pair: Pair, latents: Sequence[torch.Tensor], steps: Sequence[int], run: int) -> list[bool]:
+    """Which of those evaluations are exact to the bit, though the run itself, of so many steps, takes turns."""
+    task = replace(pair.task, steps=run, cfg=1.0)
+    exact, reused = (
+        _also_at(realign(pair.reference, pair.aligned, 0.5, evaluation), latents, steps, task)
+        for evaluation in (Evaluation(), Evaluation(REUSE, NEVER))
+    )
+    assert len(exact) == len(reused) == len(latents) * len(steps)
+    return [torch.equal(one, other) for one, other in zip(exact, reused, strict=True)]
+
+
+def test_a_difference_not_met_for_a_step_is_not_reused(sd15: Pair) -> None:
+    """Step 2 reuses what 0 and 1 measured; 4 comes a step too late for that."""
+    latent = engine.drawn_latent("sd15")["samples"]
+    assert _as_exact(sd15, [latent], [0, 1, 2, 4], run=7) == [True, True, False, True]
+
+
+def test_the_same_branches_again_at_one_step_are_exact(sd15: Pair) -> None:
+    """They may be evaluated at another latent, whose difference is not known; the first of each step still takes its turn."""
+    latents = [engine.drawn_latent("sd15", seed=seed)["samples"] for seed in (77, 78)]
+    assert _as_exact(sd15, latents, range(3), run=5) == [True] * 4 + [False, True]

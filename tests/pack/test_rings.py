@@ -102,6 +102,10 @@ def _relative(path: Path) -> Iterator[Path]:
             yield MODULES[target]
 
 
+def _lines(path: Path) -> int:
+    return len(path.read_text(encoding="utf-8").splitlines())
+
+
 def _functions(tree: ast.Module) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
     yield from (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
 
@@ -210,7 +214,30 @@ def test_heavy_packages_wait_until_a_plot_or_scorer_is_asked_for(path: Path) -> 
 def test_files_stay_short(path: Path) -> None:
     """The pack's under 300 lines; tests and scripts may carry a table more."""
     limit = 300 if path in SHIPPED else 400
-    assert len(path.read_text(encoding="utf-8").splitlines()) < limit
+    assert _lines(path) < limit
+
+
+@pytest.mark.parametrize(("folder", "kind"), [("nodes", "*.py"), ("js", "*.js")])
+def test_no_two_modules_have_one_name(folder: str, kind: str) -> None:
+    """Whoever searches for a file by its name finds one."""
+    places: dict[str, list[str]] = {}
+    for path in sorted((ROOT / folder).rglob(kind)):
+        places.setdefault(path.name, []).append(_name(path))
+    places.pop("__init__.py", None)
+    assert places, f"no {kind} in {folder}/"
+    twice = [" and ".join(paths) for paths in places.values() if len(paths) > 1]
+    assert not twice, f"modules of the same name, rename one: {'; '.join(twice)}"
+
+
+def test_no_room_outgrows_the_others() -> None:
+    """The biggest of the rooms of nodes/ holds at most a third of its lines."""
+    lines = dict.fromkeys(ROOM_IMPORTS, 0)
+    for path in NODES:
+        lines[_room(path)] += _lines(path)
+    room, whole = max(lines, key=lambda name: lines[name]), sum(lines.values())
+    assert 3 * lines[room] <= whole, (
+        f"{room} holds {lines[room]} of the {whole} lines of nodes/ ({lines[room] / whole:.1%}), more than a third: part it"
+    )
 
 
 @_per_file(EVERYTHING)

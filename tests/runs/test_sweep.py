@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,7 +17,7 @@ from comfy_extras.nodes_model_merging import ModelMergeSimple
 from deradiff.nodes.lambda_sweep import DeRaDiffLambdaSweep
 from deradiff.nodes.sample import DeRaDiffKSampler, DeRaDiffKSamplerAdvanced
 from deradiff.nodes.wires import INTERPOLATED, REALIGNED, Sweep
-from support import engine
+from support import engine, shaped
 from support.engine import ROUNDING, Pair, Task, Zoo
 
 pytestmark = pytest.mark.usefixtures("as_in_comfyui")
@@ -143,13 +143,38 @@ def test_the_samplers_kl_costs_no_evaluation(
 
 @pytest.mark.parametrize("calls", [1, 2, 7, 8])
 def test_cancel_stops_before_the_next_evaluation(sd15: Pair, counted: Counted, calls: int) -> None:
+    """As the network runs: the evaluation that was cancelled is the last to begin, and does not end."""
     counted.interrupt_at = calls
-    with pytest.raises(comfy.model_management.InterruptProcessingException):
+    with (
+        shaped.completed(sd15.reference, sd15.aligned) as ended,
+        pytest.raises(comfy.model_management.InterruptProcessingException),
+    ):
         _sweep(counted.reference, counted.aligned, "0.25, 0.5, 0.75", sd15.task)
-    assert sum(counted.calls.values()) <= calls + 1
+    assert (sum(counted.calls.values()), len(ended)) == (calls, calls - 1)
     counted.interrupt_at = math.inf
     latents, _ = _sweep(counted.reference, counted.aligned, "0.5", sd15.task)
     assert torch.equal(latents, engine.by_us(sd15.reference, sd15.aligned, 0.5, sd15.task))
+
+
+def test_cancel_between_two_models_does_not_ask_the_second(sd15: Pair) -> None:
+    """Where no layer of core's notices a cancel: the reference's evaluation ends, the aligned model's never begins."""
+    asked = []
+
+    def cancelling(_: Callable, inputs: dict) -> torch.Tensor:
+        asked.append("reference")
+        comfy.model_management.interrupt_current_processing()
+        return torch.zeros_like(inputs["input"])
+
+    def fixed(_: Callable, inputs: dict) -> torch.Tensor:
+        asked.append("aligned")
+        return torch.zeros_like(inputs["input"])
+
+    reference, aligned = sd15.reference.clone(), sd15.aligned.clone()
+    reference.set_model_unet_function_wrapper(cancelling)
+    aligned.set_model_unet_function_wrapper(fixed)
+    with pytest.raises(comfy.model_management.InterruptProcessingException):
+        _sweep(reference, aligned, "0.5, 0.75", sd15.task)
+    assert asked == ["reference"]
 
 
 def test_one_progress_bar_over_the_whole_sweep(sd15: Pair, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -126,6 +126,19 @@ def counted(module: torch.nn.Module) -> Iterator[list[int]]:
         handle.remove()
 
 
+@contextmanager
+def completed(*models: ModelPatcher) -> Iterator[list[int]]:
+    """The batch sizes of what the networks returned, as they return."""
+    batches: list[int] = []
+    networks = [model.model.diffusion_model for model in models]
+    handles = [network.register_forward_hook(lambda _, __, output: batches.append(len(output))) for network in networks]
+    try:
+        yield batches
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
 def passes(pair: Pair, run: Callable[[], object]) -> tuple[int, int]:
     """How often `run` evaluates the reference and the aligned model of a separate pair."""
     with counted(pair.reference.model.diffusion_model) as ours, counted(pair.aligned.model.diffusion_model) as theirs:

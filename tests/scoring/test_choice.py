@@ -1,0 +1,126 @@
+"""Choosing lambda: the rules against hand-computed cases and brute force."""
+
+from __future__ import annotations
+
+import math
+import statistics
+
+import pytest
+from deradiff.nodes.scoring import choice
+from deradiff.nodes.scoring.choice import Row, choose
+from hypothesis import given
+from hypothesis import strategies as st
+from support.choices import BUDGET, HIGHEST, NAN, ONE_ERROR, ROWS, row
+
+
+def chosen(rows: list[Row], rule: str, budget: float = math.inf) -> float:
+    return choose(rows, rule, budget).winner.strength
+
+
+def test_statistics() -> None:
+    one = Row(0.5, (1.0, 2.0, 6.0), (4.0, 8.0, 9.0))
+    assert (one.mean, one.mean_kl) == (3.0, 7.0)
+    assert one.error == pytest.approx(math.sqrt((4 + 1 + 9) / 2) / math.sqrt(3))
+    assert math.isnan(row(0.5, 1.0).error) and row(0.5, 2.0, 2.0).error == 0
+
+
+def test_kl_is_0_at_lambda_0_and_unknown_if_any_sample_s_is() -> None:
+    assert row(0.0, 1.0, kl=NAN).mean_kl == 0
+    assert math.isnan(row(0.0, 1.0, kl=NAN, contender=False).mean_kl)
+    assert math.isnan(Row(0.5, (1.0, 2.0), (3.0, NAN)).mean_kl) and math.isnan(Row(0.5, (1.0,), ()).mean_kl)
+
+
+@pytest.mark.parametrize(
+    ("rule", "budget", "winner"),
+    [
+        (HIGHEST, 0.0, 1.0),
+        (BUDGET, 1e9, 0.5),  # lambda 1 would win, but its KL is unknown
+        (BUDGET, 10.0, 0.5),
+        (BUDGET, 9.99, 0.0),
+        (BUDGET, 0.0, 0.0),
+        (ONE_ERROR, 0.0, 1.0),  # 4.5 - 0.41 is just above 4
+    ],
+)
+def test_rules(rule: str, budget: float, winner: float) -> None:
+    assert chosen(ROWS, rule, budget) == winner
+
+
+def test_one_standard_error_takes_the_smallest_lambda_that_reaches_it() -> None:
+    best = row(1.0, 3.0, 5.0)  # mean 4, standard error 1
+    assert chosen([best, row(0.5, 3.0, 3.0), row(0.25, 2.9, 2.9)], ONE_ERROR) == 0.5
+    assert chosen([row(2.0, 9.0, 9.0), best], ONE_ERROR) == 2.0
+
+
+def test_ties_go_to_the_smaller_lambda() -> None:
+    rows = [row(1.0, 3.0, 3.0), row(0.25, 3.0, 3.0), row(0.5, 3.0, 3.0)]
+    assert {chosen(rows, rule) for rule in choice.RULES} == {0.25}
+    assert choose(rows, HIGHEST).index == 1
+
+
+def test_one_sample_has_no_error_and_counts_as_exact() -> None:
+    rows = [row(0.0, 2.999), row(0.5, 3.0), row(1.0, 1.0)]
+    assert chosen(rows, ONE_ERROR) == chosen(rows, HIGHEST) == 0.5
+
+
+def test_a_baseline_never_wins() -> None:
+    rows = [row(0.5, 9.0, 9.0, contender=False), row(1.0, 1.0, 1.0)]
+    for rule in choice.RULES:
+        found = choose(rows, rule, 10.0)
+        assert found.winner.strength == 1.0 and found.excluded == ("baseline", "")
+
+
+def test_what_was_left_out_is_said() -> None:
+    assert choose(ROWS, BUDGET, 10.0).excluded == ("", "", "KL unknown", "over the budget")
+    assert choose(ROWS, HIGHEST, 10.0).excluded == ("",) * 4
+
+
+@pytest.mark.parametrize(
+    ("rows", "rule", "budget", "says"),
+    [
+        (ROWS, "best", 1.0, "rule: expected one of 'highest mean', .*, got 'best'"),
+        ([], HIGHEST, 1.0, "sweep: it holds no realigned"),
+        ([row(1.0, 1.0, contender=False)], HIGHEST, 1.0, "sweep: it holds no realigned"),
+        ([row(1.0, 1.0, NAN)], HIGHEST, 1.0, "scores: expected finite numbers, .* at lambda 1"),
+        ([row(1.0, math.inf)], HIGHEST, 1.0, "scores: expected finite numbers"),
+        ([row(1.0)], HIGHEST, 1.0, "scores: expected finite numbers"),
+        (ROWS[1:], BUDGET, 9.0, "no lambda of this sweep stays within 9 nats; the nearest is lambda 0.5 with 10 nats"),
+        (ROWS[2:3], BUDGET, 9.0, "the KL of every lambda in this sweep is unknown"),
+        (ROWS, BUDGET, NAN, "kl_budget: expected nats of at least 0, got nan"),
+        (ROWS, BUDGET, -1.0, "kl_budget: expected nats of at least 0, got -1"),
+    ],
+)
+def test_what_cannot_be_chosen_from(rows: list[Row], rule: str, budget: float, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        choose(rows, rule, budget)
+
+
+scores = st.lists(st.integers(-5, 5).map(float), min_size=3, max_size=3)
+kls = st.one_of(st.just(NAN), st.integers(0, 9).map(float))
+tables = st.lists(
+    st.builds(
+        lambda s, v, k, c: Row(s / 4, tuple(v), (k,) * 3, contender=c), st.integers(0, 8), scores, kls, st.booleans()
+    ),
+    min_size=1,
+    max_size=8,
+    unique_by=lambda r: (r.strength, r.contender),
+).filter(lambda rows: any(r.contender for r in rows))
+
+
+@given(tables, st.permutations(range(8)))
+def test_rules_by_brute_force(rows: list[Row], order: list[int]) -> None:
+    means = {r.strength: statistics.fmean(r.scores) for r in rows if r.contender}
+    best = min(s for s in means if means[s] == max(means.values()))
+    error = next(r.error for r in rows if r.contender and r.strength == best)
+    assert chosen(rows, HIGHEST) == best
+    assert chosen(rows, ONE_ERROR) == min(s for s in means if means[s] >= means[best] - error) <= best
+    shuffled = [rows[place] for place in order if place < len(rows)]
+    assert {chosen(shuffled, rule) == chosen(rows, rule) for rule in (HIGHEST, ONE_ERROR)} == {True}
+
+
+@given(tables, st.integers(0, 9))
+def test_a_budget_is_kept_and_a_larger_one_is_never_worse(rows: list[Row], budget: int) -> None:
+    rows = [*(r for r in rows if r.strength > 0), row(0.0, -9.0, -9.0, -9.0)]
+    tight, loose = choose(rows, BUDGET, budget).winner, choose(rows, BUDGET, budget + 1).winner
+    assert tight.mean_kl <= budget and loose.mean >= tight.mean
+    within = [r.mean for r in rows if r.contender and r.mean_kl <= budget]
+    assert tight.mean == max(within)
