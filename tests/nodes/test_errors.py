@@ -261,6 +261,18 @@ def test_an_unknown_evaluation(node: type, models: Models, capfd: pytest.Capture
     assert models.evaluations == before
 
 
+@pytest.mark.parametrize("value", ["enabled", "Disable", True, None])
+@pytest.mark.parametrize("socket", ["add_noise", "return_with_leftover_noise"])
+def test_neither_enable_nor_disable(
+    socket: str, value: object, models: Models, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Not every ComfyUI checks a combo's value."""
+    before = models.evaluations
+    said = _refusal(lambda: _run(sample.DeRaDiffKSamplerAdvanced, models.sd15, models.other, **{socket: value}), capfd)
+    assert said == f"{socket}: expected enable or disable, got {value!r}."
+    assert models.evaluations == before
+
+
 @pytest.mark.usefixtures("folder")
 def test_an_unknown_weight_dtype(capfd: pytest.CaptureFixture[str]) -> None:
     files = ("good.safetensors", "other.safetensors")
