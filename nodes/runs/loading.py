@@ -91,16 +91,27 @@ def load_diffusion(path: str, socket: str, weight_dtype: str = "default") -> Mod
     """
     options = _dtype_options(weight_dtype)
     with _said_of(socket, path, "diffusion model"):
-        weights, metadata = _checkpoint_part(path)
-        if weights:
-            loaded = comfy.sd.load_state_dict_guess_config(
-                weights, output_vae=False, output_clip=False, model_options=options, metadata=metadata
-            )
-            model = loaded[0] if loaded else None
-        else:
-            model = comfy.sd.load_diffusion_model(path, model_options=options)
+        model = _read_diffusion(path, options)
     if model is None:
         raise _not_a("diffusion model", socket, path)
+    return model
+
+
+def _read_diffusion(path: str, options: dict[str, object], **how: bool) -> ModelPatcher | None:
+    """The diffusion model of a file, None if core makes none of its tensors.
+
+    Current ComfyUI makes a model again from its file (for hooks, torch.compile, several GPUs): it calls what is registered as
+    `cached_patcher_init`, with `how` (disable_dynamic) where it needs the model outside of dynamic VRAM.
+    """
+    weights, metadata = _checkpoint_part(path)
+    if not weights:
+        return comfy.sd.load_diffusion_model(path, model_options=options, **how)  # registers itself
+    loaded = comfy.sd.load_state_dict_guess_config(
+        weights, output_vae=False, output_clip=False, model_options=options, metadata=metadata, **how
+    )
+    model = loaded[0] if loaded else None
+    if model is not None and hasattr(model, "cached_patcher_init"):
+        model.cached_patcher_init = (_read_diffusion, (path, options))
     return model
 
 
