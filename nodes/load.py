@@ -6,11 +6,13 @@ import folder_paths
 from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
 
+from .engine import LOG
 from .runs import loading
 from .schema import CATEGORY, schema
 
 _CATEGORY = f"{CATEGORY}/loaders"
 _ALIGNED = "The aligned model, fine-tuned from the reference (DPO, KTO, SPO, GRPO ...): a full checkpoint or a diffusion model alone"
+_FOLDERS = ("checkpoints", "diffusion_models")
 _REFERENCE_OUT = (
     "The model before alignment. Connect it to the reference input of Realign Model or a DeRaDiff KSampler."
 )
@@ -25,11 +27,42 @@ def _models() -> tuple[io.Model.Output, io.Model.Output]:
 
 
 def _either_folder() -> dict[str, tuple[str, str]]:
-    """Every checkpoint and diffusion model by the name the user sees: (folder, file). A name in both folders gets its folder in front."""
-    found = {name: ("checkpoints", name) for name in folder_paths.get_filename_list("checkpoints")}
-    for name in folder_paths.get_filename_list("diffusion_models"):
-        found[name if name not in found else f"diffusion_models/{name}"] = ("diffusion_models", name)
+    """Every checkpoint and diffusion model by the name that a workflow saves: (folder, file).
+
+    A checkpoint has its own name, a diffusion model's begins with its folder, whatever else is there: no name may come to
+    mean another file when files are added.
+    """
+    found = {}
+    for folder in _FOLDERS:
+        for name in folder_paths.get_filename_list(folder):
+            own = folder == "checkpoints" and name.partition("/")[0] not in _FOLDERS
+            found[name if own else f"{folder}/{name}"] = (folder, name)
     return found
+
+
+def _aligned_file(name: str) -> tuple[str, str]:
+    """(folder, file) of a saved name. Names without a folder, of the time before they had one, are looked for in both.
+
+    Raises ValueError.
+    """
+    offered = _either_folder()
+    for saved in (name, *(f"{folder}/{name}" for folder in _FOLDERS)):
+        if saved in offered:
+            return offered[saved]
+    raise ValueError(
+        f"aligned: neither models/checkpoints nor models/diffusion_models holds {name}. "
+        "Choose a file from the list, or put it there."
+    )
+
+
+def _warn_of_namesake(folder: str, name: str) -> None:
+    if folder == "checkpoints" and name in folder_paths.get_filename_list("diffusion_models"):
+        LOG.warning(
+            "aligned: both models/checkpoints and models/diffusion_models hold %s: loading the checkpoint. "
+            "For the other, choose diffusion_models/%s.",
+            name,
+            name,
+        )
 
 
 class DeRaDiffLoadCheckpointPair(io.ComfyNode):
@@ -66,8 +99,18 @@ class DeRaDiffLoadCheckpointPair(io.ComfyNode):
         )
 
     @classmethod
+    def validate_inputs(cls, aligned: str | None = None) -> bool | str:
+        """In place of the server's check that the value is in the list. None: another node will give the name."""
+        try:
+            return aligned is None or bool(_aligned_file(aligned))
+        except ValueError as error:
+            return str(error)
+
+    @classmethod
     def execute(cls, reference: str, aligned: str) -> io.NodeOutput:
-        aligned_path = folder_paths.get_full_path_or_raise(*_either_folder().get(aligned, ("checkpoints", aligned)))
+        folder, name = _aligned_file(aligned)
+        _warn_of_namesake(folder, name)
+        aligned_path = folder_paths.get_full_path_or_raise(folder, name)
         reference_path = folder_paths.get_full_path_or_raise("checkpoints", reference)
         aligned_model = loading.load_diffusion(aligned_path, "aligned")
         model, clip, vae = loading.load_checkpoint(reference_path, folder_paths.get_folder_paths("embeddings"))

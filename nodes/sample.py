@@ -142,12 +142,19 @@ class DeRaDiffKSamplerAdvanced(io.ComfyNode):
             cfg,
             sampler_name,
             scheduler,
-            add_noise=add_noise != "disable",
+            add_noise=_enabled("add_noise", add_noise),
             start_step=start_at_step,
             last_step=end_at_step,
-            force_full_denoise=return_with_leftover_noise != "enable",
+            force_full_denoise=not _enabled("return_with_leftover_noise", return_with_leftover_noise),
         )
         return sampled(realigned(reference, aligned, **inputs), settings, positive, negative, latent_image)
+
+
+def _enabled(name: str, value: str) -> bool:
+    """What a combo of enable and disable says. Raises ValueError for any other value: not every ComfyUI checks it."""
+    if value not in ("enable", "disable"):
+        raise ValueError(f"{name}: expected enable or disable, got {value!r}.")
+    return value == "enable"
 
 
 NODES = [DeRaDiffKSampler, DeRaDiffKSamplerAdvanced]

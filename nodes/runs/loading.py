@@ -13,7 +13,8 @@ import safetensors
 import torch
 from comfy.model_patcher import ModelPatcher
 
-from ..engine import LOG, adapter, check
+from ..engine import LOG
+from . import lora_layers
 
 CHECKPOINT_PREFIX = "model.diffusion_model."
 WEIGHT_DTYPES = ("default", "fp8_e4m3fn", "fp8_e4m3fn_fast", "fp8_e5m2")
@@ -90,16 +91,27 @@ def load_diffusion(path: str, socket: str, weight_dtype: str = "default") -> Mod
     """
     options = _dtype_options(weight_dtype)
     with _said_of(socket, path, "diffusion model"):
-        weights, metadata = _checkpoint_part(path)
-        if weights:
-            loaded = comfy.sd.load_state_dict_guess_config(
-                weights, output_vae=False, output_clip=False, model_options=options, metadata=metadata
-            )
-            model = loaded[0] if loaded else None
-        else:
-            model = comfy.sd.load_diffusion_model(path, model_options=options)
+        model = _read_diffusion(path, options)
     if model is None:
         raise _not_a("diffusion model", socket, path)
+    return model
+
+
+def _read_diffusion(path: str, options: dict[str, object], **how: bool) -> ModelPatcher | None:
+    """The diffusion model of a file, None if core makes none of its tensors.
+
+    Current ComfyUI makes a model again from its file (for hooks, torch.compile, several GPUs): it calls what is registered as
+    `cached_patcher_init`, with `how` (disable_dynamic) where it needs the model outside of dynamic VRAM.
+    """
+    weights, metadata = _checkpoint_part(path)
+    if not weights:
+        return comfy.sd.load_diffusion_model(path, model_options=options, **how)  # registers itself
+    loaded = comfy.sd.load_state_dict_guess_config(
+        weights, output_vae=False, output_clip=False, model_options=options, metadata=metadata, **how
+    )
+    model = loaded[0] if loaded else None
+    if model is not None and hasattr(model, "cached_patcher_init"):
+        model.cached_patcher_init = (_read_diffusion, (path, options))
     return model
 
 
@@ -135,37 +147,17 @@ def _dtype_options(weight_dtype: str) -> dict[str, object]:
 def load_lora(model: ModelPatcher, path: str, strength: float) -> ModelPatcher:
     """The model with a LoRA on it, as LoraLoaderModelOnly loads it. `model` stays as it is.
 
-    Raises ValueError if the file cannot be read, no key matches the model, or a matrix has another model's size.
+    Raises ValueError if the file cannot be read, none of its layers is one of the model's, or a layer has another
+    model's size. Layers that the model does not have are left out with a warning.
     """
+    name = Path(path).name
     with _said_of("lora", path, "LoRA"):
         weights = comfy.utils.load_torch_file(path, safe_load=True)
+        held = lora_layers.contents(weights)
+    lora_layers.check_names(model, held, name)
     aligned, _ = comfy.sd.load_lora_for_models(model, None, weights, strength, 0)
     added = {key: patches[len(model.patches.get(key, [])) :] for key, patches in aligned.patches.items()}
-    added = {key: patches for key, patches in added.items() if patches}
-    if not added:
-        raise ValueError(
-            f"lora: expected a LoRA for {check.family(model)}, but no key of {Path(path).name} matches the model. "
-            "Choose a LoRA that was trained on this kind of model."
-        )
-    _check_sizes(model, added, Path(path).name)
+    lora_layers.check_sizes(model, added, name)
     if strength == 0:
         LOG.warning("The LoRA's strength is 0: the aligned model equals the reference.")
     return aligned
-
-
-def _check_sizes(model: ModelPatcher, added: dict[str, list[adapter.Patch]], name: str) -> None:
-    """Core would skip a matrix of another size with a line in the log, and sample a wrong image."""
-    for key, patches in added.items():
-        layer = model.model.get_submodule(key.rpartition(".")[0])
-        for _, lora, _, offset, _ in patches:
-            if (
-                isinstance(lora, adapter.LoRAAdapter)
-                and lora.weights[5] is None
-                and adapter.weight_shape(layer)
-                and not adapter.fits(lora, layer, offset)
-            ):
-                raise ValueError(
-                    f"lora: {name} was trained on another kind of model: at {key} its matrices are "
-                    f"{tuple(lora.weights[0].shape)} and {tuple(lora.weights[1].shape)}, the model's weight is {adapter.weight_shape(layer)}. "
-                    "Choose a LoRA for this model."
-                )

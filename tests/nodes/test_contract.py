@@ -81,7 +81,7 @@ def _choices(options: list[str]) -> list[str] | str:
     named |= {f"files of {folder}": folder_paths.get_filename_list(folder) for folder in FOLDERS}
     named["files of checkpoints and diffusion_models"] = [
         *named["files of checkpoints"],
-        *named["files of diffusion_models"],
+        *(f"diffusion_models/{name}" for name in named["files of diffusion_models"]),
     ]
     return next((name for name, known in named.items() if options == list(known)), options)
 

@@ -149,9 +149,16 @@ def test_a_damaged_lora(models: Models, file: str, capfd: pytest.CaptureFixture[
     assert said.endswith("Download it again, or choose another file.")
 
 
-@pytest.mark.parametrize(
-    "file", ["foreign_lora.safetensors", "no_tensors.safetensors", "clip.safetensors", "good.safetensors"]
-)
+def test_a_lora_that_matches_no_layer(models: Models, capfd: pytest.CaptureFixture[str]) -> None:
+    file = "foreign_lora.safetensors"
+    said = _refusal(lambda: load.DeRaDiffLoadLoraPair.execute(models.sd15, file, 1.0), capfd)
+    assert said == (
+        "lora: expected a LoRA for SD15, but none of the 1 layers of foreign_lora.safetensors applies to this model "
+        "(for example base.block_7). Choose a LoRA that was trained on this kind of model."
+    )
+
+
+@pytest.mark.parametrize("file", ["no_tensors.safetensors", "clip.safetensors", "good.safetensors"])
 def test_a_lora_that_matches_no_key(models: Models, file: str, capfd: pytest.CaptureFixture[str]) -> None:
     said = _refusal(lambda: load.DeRaDiffLoadLoraPair.execute(models.sd15, file, 1.0), capfd)
     assert said == (
@@ -165,7 +172,8 @@ def test_a_lora_of_another_model(models: Models, capfd: pytest.CaptureFixture[st
     said = _refusal(lambda: load.DeRaDiffLoadLoraPair.execute(models.sd15, "sdxl_lora.safetensors", 1.0), capfd)
     for words in ("lora: ", "sdxl_lora.safetensors was trained on another kind of model", "attn2.to_k.weight"):
         assert words in said
-    assert "(4, 2048), the model's weight is (320, 768)" in said
+    assert "the sizes of 1 of its 1 layers are not the model's" in said
+    assert "(320, 4), (4, 2048), the model's weight is (320, 768)" in said
     assert said.endswith("Choose a LoRA for this model.")
     assert models.sd15.patches == before
 
@@ -250,6 +258,18 @@ def test_an_unknown_evaluation(node: type, models: Models, capfd: pytest.Capture
     before = models.evaluations
     said = _refusal(lambda: _run(node, models.sd15, models.other, evaluation="fast"), capfd)
     assert said == "evaluation: expected exact, reuse or stochastic, got 'fast'."
+    assert models.evaluations == before
+
+
+@pytest.mark.parametrize("value", ["enabled", "Disable", True, None])
+@pytest.mark.parametrize("socket", ["add_noise", "return_with_leftover_noise"])
+def test_neither_enable_nor_disable(
+    socket: str, value: object, models: Models, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Not every ComfyUI checks a combo's value."""
+    before = models.evaluations
+    said = _refusal(lambda: _run(sample.DeRaDiffKSamplerAdvanced, models.sd15, models.other, **{socket: value}), capfd)
+    assert said == f"{socket}: expected enable or disable, got {value!r}."
     assert models.evaluations == before
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import comfy.model_base
+import comfy.model_patcher
 import comfy.sd
 import comfy.utils
 import folder_paths
@@ -182,6 +184,66 @@ def test_weight_dtype_is_that_of_both_models(weight_dtype: str, expected: torch.
     assert [model.model.get_dtype() for model in pair.result] == [expected, expected]
 
 
+def _published(form: str, folder: Path, seed: int = 1) -> Path:
+    """A small model in one of the forms that load_diffusion reads."""
+    unet = standins.unet("sd15", seed)
+    if form == "pickled checkpoint":
+        inner = {standins.CHECKPOINT_PREFIX + name: value.half() for name, value in unet.items()}
+        torch.save({"state_dict": inner}, folder / "model.ckpt")
+        return folder / "model.ckpt"
+    prefix = standins.CHECKPOINT_PREFIX if form == "checkpoint" else ""
+    return standins.save(unet, folder / "model.safetensors", prefix)
+
+
+every_form = pytest.mark.parametrize("form", ["checkpoint", "plain", "pickled checkpoint"])
+AGAIN = hasattr(
+    ModelPatcher, "get_clone_model_override"
+)  # this ComfyUI may make a model again from what its loader left
+
+
+@every_form
+def test_core_can_make_a_loaded_model_again(form: str, folder: Path) -> None:
+    """As it does for hooks, torch.compile and several GPUs; a ComfyUI that never does is left nothing."""
+    model = loading.load_diffusion(str(_published(form, folder)), "aligned", "fp8_e4m3fn")
+    assert hasattr(model, "cached_patcher_init") == AGAIN
+    if not AGAIN:
+        return
+    again = model.clone(force_deepcopy=True)  # type: ignore[call-arg]
+    assert again.model is not model.model and _same_weights(again, model)
+    assert again.model.get_dtype() == torch.float8_e4m3fn
+    several = model.deepclone_multigpu(torch.device("cpu"))  # type: ignore[attr-defined]
+    assert several.model is not model.model and _same_weights(several, model)
+
+
+@every_form
+def test_core_can_make_a_model_of_dynamic_memory_again(form: str, folder: Path) -> None:
+    """A patcher of the class that ComfyUI uses on GPUs, around a loaded model, without the GPU's buffers."""
+    model = loading.load_diffusion(str(_published(form, folder)), "aligned")
+    dynamic = getattr(comfy.model_patcher, "ModelPatcherDynamic", None)
+    assert (dynamic is not None) == AGAIN
+    if not AGAIN:
+        return
+
+    class Streamed(dynamic):  # type: ignore[misc, valid-type]
+        def register_load_device(self, device: torch.device) -> None:
+            """Buffers of the GPU's driver; nothing here loads."""
+
+    streamed = Streamed(model.model, torch.device("cuda", 0), torch.device("cpu"))
+    streamed.cached_patcher_init = model.cached_patcher_init
+    assert streamed.is_dynamic()
+    for plain in (streamed.get_non_dynamic_delegate(), streamed.clone(disable_dynamic=True)):
+        assert type(plain) is ModelPatcher and plain.model is not model.model and _same_weights(plain, model)
+
+
+def test_core_can_make_both_models_of_a_pair_again(folder: Path) -> None:
+    _checkpoint(standins.unet("sd15", 1), standins.taesd(2), folder / "checkpoints" / "reference.safetensors")
+    _checkpoint(standins.unet("sd15", 2), standins.taesd(2), folder / "checkpoints" / "aligned.safetensors")
+    pair = load.DeRaDiffLoadCheckpointPair.execute("reference.safetensors", "aligned.safetensors").result[:2]
+    for model in pair:
+        assert hasattr(model, "cached_patcher_init") == AGAIN
+        assert not AGAIN or _same_weights(model.clone(force_deepcopy=True), model)
+
+
 @pytest.fixture
 def same_name_twice(folder: Path) -> str:
     unet = standins.unet("sd15", 1)
@@ -205,4 +267,34 @@ def test_a_lora_pair_keeps_one_module_and_leaves_its_model_alone(folder: Path) -
     model = loading.load_diffusion(str(folder / "diffusion_models" / "model.safetensors"), "reference")
     reference, aligned = load.DeRaDiffLoadLoraPair.execute(model, "dpo.safetensors", 0.8)
     assert reference is model and model.patches == {}
+    assert getattr(aligned, "cached_patcher_init", None) is getattr(model, "cached_patcher_init", None)
     assert aligned.is_clone(model) and {patch[0] for patches in aligned.patches.values() for patch in patches} == {0.8}
+
+
+def test_the_aligned_model_of_a_lora_pair_keeps_what_its_model_has(folder: Path) -> None:
+    """Style LoRAs, options, wrappers, object patches, attachments: whatever was set on the input belongs to both."""
+    unet = standins.unet("sd15", 1)
+    standins.save(unet, folder / "diffusion_models" / "model.safetensors", standins.CHECKPOINT_PREFIX)
+    style, dpo = standins.lora(unet, 3, only="attn1"), standins.lora(unet, 2)
+    save_file(dpo, folder / "loras" / "dpo.safetensors")
+    model = loading.load_diffusion(str(folder / "diffusion_models" / "model.safetensors"), "reference")
+    model, _ = comfy.sd.load_lora_for_models(model, None, style, 0.5, 0)
+    sampling = copy.deepcopy(model.get_model_object("model_sampling"))
+    model.add_object_patch("model_sampling", sampling)
+    model.set_model_sampler_cfg_function(cfg := lambda args: args["cond"])
+    model.set_attachments("mine", "kept")
+    model.add_wrapper("apply_model", wrapper := lambda executor, *args, **kwargs: executor(*args, **kwargs))
+    before = {key: list(patches) for key, patches in model.patches.items()}
+
+    reference, aligned = load.DeRaDiffLoadLoraPair.execute(model, "dpo.safetensors", 1.0).result
+
+    assert reference is model and model.patches == before
+    assert all(aligned.patches[key][: len(patches)] == patches for key, patches in before.items())
+    assert aligned.object_patches["model_sampling"] is sampling
+    assert aligned.model_options["sampler_cfg_function"] is cfg
+    assert aligned.get_attachment("mine") == "kept"
+    assert aligned.get_wrappers("apply_model", None) == [wrapper]
+    assert getattr(aligned, "cached_patcher_init", None) is getattr(model, "cached_patcher_init", None)
+    if AGAIN:
+        again = aligned.clone(force_deepcopy=True)
+        assert again.patches == aligned.patches and _same_weights(again, model)
