@@ -17,9 +17,10 @@ from comfy.model_patcher import ModelPatcher, create_model_options_clone
 from comfy.patcher_extension import WrappersMP
 from comfy_api.torch_helpers.torch_compile import COMPILE_KEY, TORCH_COMPILE_KWARGS, apply_torch_compile_factory
 
-from . import companion, twin
-from .adapter import Adapters, Rows, adapted
-from .own import own
+from ..sharing import twin
+from ..sharing.adapter import Adapters, Rows, adapted
+from ..sharing.own import own
+from . import companion
 
 Branches = list[torch.Tensor]  # one denoised latent per conditioning branch (cond, uncond, middle ...)
 

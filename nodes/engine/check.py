@@ -6,7 +6,8 @@ import comfy.model_management
 import torch
 from comfy.model_patcher import ModelPatcher
 
-from . import KEY, LOG, adapter
+from ..sharing import adapter
+from . import KEY, LOG
 
 
 def family(model: ModelPatcher) -> str:

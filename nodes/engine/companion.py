@@ -25,7 +25,8 @@ from comfy.model_patcher import ModelPatcher, create_model_options_clone
 from comfy.patcher_extension import WrappersMP
 from comfy_api.torch_helpers.torch_compile import COMPILE_KEY, TORCH_COMPILE_KWARGS, set_torch_compile_wrapper
 
-from . import LOG, adapter, check, twin
+from ..sharing import adapter, twin
+from . import LOG, check
 
 OBJECT_PATCHES = "deradiff_object_patches"  # attachment of a companion that is only adapters
 

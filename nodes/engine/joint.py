@@ -17,8 +17,9 @@ from comfy.model_base import BaseModel
 from comfy.model_patcher import ModelPatcher
 from comfy.patcher_extension import WrapperExecutor, WrappersMP
 
-from . import KEY, LOG, check, companion, twin
-from .adapter import Rows, adapted
+from ..sharing import twin
+from ..sharing.adapter import Rows, adapted
+from . import KEY, LOG, check, companion
 from .aligned import AlignedModel, Branches, Call
 
 

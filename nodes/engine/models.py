@@ -11,8 +11,8 @@ import comfy.model_management
 import torch
 from comfy.model_patcher import ModelPatcher
 
+from ..sharing.adapter import Unbatchable
 from . import LOG, joint
-from .adapter import Unbatchable
 from .aligned import AlignedModel, Branches, Call
 from .control import Shared
 from .first_step import FirstStep

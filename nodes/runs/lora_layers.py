@@ -16,7 +16,8 @@ import torch
 from comfy.model_patcher import ModelPatcher
 from comfy.weight_adapter import WeightAdapterBase
 
-from ..engine import LOG, adapter, check
+from ..engine import LOG, check
+from ..sharing import adapter
 
 Weights = Mapping[str, torch.Tensor]
 

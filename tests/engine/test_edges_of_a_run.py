@@ -15,13 +15,13 @@ from comfy.patcher_extension import CallbacksMP, WrappersMP
 from comfy_extras import nodes_custom_sampler as custom
 from comfy_extras.nodes_model_advanced import ModelSamplingSD3
 from deradiff.nodes.engine import companion
-from deradiff.nodes.engine.adapter import LENT, AdaptedLayer
 from deradiff.nodes.engine.patch import realign
 from deradiff.nodes.method.curve import Curve
 from deradiff.nodes.method.evaluation import KINDS, Evaluation
 from deradiff.nodes.method.region import Region
 from deradiff.nodes.method.schedule import LambdaSchedule
 from deradiff.nodes.method.weights import Weight
+from deradiff.nodes.sharing.adapter import LENT, AdaptedLayer
 from support import engine
 from support.engine import ROUNDING, Pair, Task, Zoo
 

@@ -79,14 +79,23 @@ def test_what_one_model_has_alone_keeps_them_apart(
 
 
 @pytest.mark.parametrize("patch", [_attention, _freeu])
-def test_what_both_have_lets_them_go_together(zoo: Zoo, sd15: Pair, patch: Patch) -> None:
+def test_patches_keep_them_apart_as_they_may_mix_the_rows(zoo: Zoo, sd15: Pair, patch: Patch) -> None:
     reference = patch(sd15.reference)
     aligned = engine.lora_pair(reference, zoo.lora_path("sd15", 3))
     fresh = patch(engine.with_lora(zoo.load("sd15"), zoo.lora_path("sd15", 3)))
     with shaped.counted(reference.model.diffusion_model) as rows:
         ours = engine.by_us(reference, aligned, 0.4, sd15.task)
-    assert rows == [4] * sd15.task.steps
+    assert rows == [2, 2] * sd15.task.steps
     assert engine.difference(ours, engine.by_hand([reference, fresh], [0.6, 0.4], sd15.task)) < ROUNDING
+
+
+def test_options_that_both_have_let_them_go_together(zoo: Zoo, sd15: Pair) -> None:
+    reference = sd15.reference.clone()
+    reference.model_options["transformer_options"]["another pack"] = {"strength": 0.5}
+    aligned = engine.lora_pair(reference, zoo.lora_path("sd15", 3))
+    with shaped.counted(reference.model.diffusion_model) as rows:
+        engine.by_us(reference, aligned, 0.4, sd15.task)
+    assert rows == [4] * sd15.task.steps
 
 
 def test_hooks_keep_them_apart(zoo: Zoo, sd15_lora: Pair) -> None:
@@ -115,12 +124,12 @@ def _on_positive(model: ModelPatcher, seen: Seen) -> ModelPatcher:
 
 
 def test_patches_see_the_branches_that_they_know(zoo: Zoo, sd15: Pair) -> None:
-    """Twice, in the order of core's, and no index beyond them."""
+    """In the order of core's, and no index beyond them."""
     seen: Seen = []
     task = replace(sd15.task, latent=engine.empty_latent("sd15", 2))
     reference = _on_positive(sd15.reference, seen)
     ours = engine.by_us(reference, engine.lora_pair(reference, zoo.lora_path("sd15", 3)), 0.4, task)
-    assert seen and all(branches == [1, 0, 1, 0] for branches in seen)
+    assert seen and all(branches == [1, 0] for branches in seen)
     merged = _on_positive(engine.with_lora(zoo.load("sd15"), zoo.lora_path("sd15", 3)), [])
     assert engine.difference(ours, engine.by_hand([reference, merged], [0.6, 0.4], task)) < ROUNDING
     plain = engine.by_us(sd15.reference, engine.lora_pair(sd15.reference, zoo.lora_path("sd15", 3)), 0.4, task)

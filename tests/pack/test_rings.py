@@ -22,6 +22,7 @@ EVERYTHING = [
 ROOM_IMPORTS = {  # what each room takes from outside the pack, beside the standard library
     "method": {"torch"},
     "wires": {"torch"},
+    "sharing": {"torch", "comfy"},
     "engine": {"torch", "comfy", "comfy_api.torch_helpers"},
     "runs": {"torch", "comfy", "safetensors", "latent_preview"},
     "scoring": {"torch", "comfy", "safetensors", "transformers"},
@@ -31,8 +32,9 @@ ROOM_IMPORTS = {  # what each room takes from outside the pack, beside the stand
 ROOM_PARTNERS = {  # the rooms below each room; a room may import itself too
     "method": set(),
     "wires": set(),
-    "engine": {"method"},
-    "runs": {"engine", "method", "wires"},
+    "sharing": set(),
+    "engine": {"sharing", "method"},
+    "runs": {"engine", "sharing", "method", "wires"},
     "scoring": {"method", "wires"},
     "report": {"scoring", "method", "wires"},
     "sockets": {"report", "scoring", "runs", "engine", "method", "wires"},
