@@ -1,7 +1,7 @@
 # Everything a person runs. The environment is set up on first use, outside the checkout (demo/environment.py).
 ENVIRONMENT = set -e; found="$$(python3 demo/environment.py $(BROWSER))"; eval "$$found"; export COMFYUI_PATH;
 
-.PHONY: demo serve test test-quick lint env train bench fidelity
+.PHONY: demo serve test test-quick lint env train bench gpu fidelity
 
 demo: ## sample the demo pair at five lambdas into demo/output/
 	@$(ENVIRONMENT) "$$PYTHON" demo/run.py
@@ -30,6 +30,9 @@ train: ## train the demo's models again (hours; resumable; into demo/weights/)
 
 bench: ## measure what realigning costs (an hour; on one thread, so that other programs disturb it least)
 	@$(ENVIRONMENT) PYTHONPATH=tests:demo; OMP_NUM_THREADS="$${OMP_NUM_THREADS:-1}"; export PYTHONPATH OMP_NUM_THREADS; for part in error cost sweep; do "$$PYTHON" benchmarks/$$part.py; done
+
+gpu: ## on a machine with CUDA: what is promised there, in every mode of memory, and what realigning costs (into benchmarks/gpu.md)
+	@$(ENVIRONMENT) PYTHONPATH=tests:benchmarks "$$PYTHON" benchmarks/gpu.py
 
 fidelity: ## train at many betas and compare with lambda (an hour and a half; resumable; into benchmarks/)
 	@$(ENVIRONMENT) OMP_NUM_THREADS=1 PYTHONPATH=tests:demo/training "$$PYTHON" benchmarks/fidelity/run.py --work "$${WORK:-benchmarks/fidelity/work}"

@@ -51,20 +51,22 @@ class Size:
     rounds: int
 
 
-def stand_ins(network: dict[str, object], latent: int, rank: int) -> tuple[Trio, Callable[[int], Task]]:
-    """Untrained SD1.5-class models: their speed and their size are real, their images are not.
+def stand_ins(
+    network: dict[str, object], latent: int, rank: int, kind: str = "sd15"
+) -> tuple[Trio, Callable[[int], Task]]:
+    """Untrained models of a class (sd15, sdxl): their speed and their size are real, their images are not.
 
     rank: of the LoRA. Rank 8 is 1 % of SD1.5's weights; a smaller model has less to be a share of.
     """
-    weights = standins.unet("sd15", 0, sizes=network)
+    weights = standins.unet(kind, 0, sizes=network)
     lora = standins.lora(weights, 2, rank=rank)
-    aligned = standins.unet("sd15", 1, weights, sizes=network)
+    aligned = standins.unet(kind, 1, weights, sizes=network)
     reference = comfy.sd.load_diffusion_model_state_dict(weights)
     del weights
     gc.collect()
     separate = comfy.sd.load_diffusion_model_state_dict(aligned)
     given = {"samples": torch.zeros(1, 4, latent, latent)}
-    return _with_lora(reference, separate, lora), lambda steps: engine.task_for("sd15", latent=given, steps=steps)
+    return _with_lora(reference, separate, lora), lambda steps: engine.task_for(kind, latent=given, steps=steps)
 
 
 def demo_pair() -> tuple[Trio, Callable[[int], Task]]:

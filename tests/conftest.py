@@ -4,6 +4,7 @@ Without COMFYUI_PATH nothing is skipped: collection fails.
 
 from __future__ import annotations
 
+import argparse
 import importlib.util
 import os
 import sys
@@ -23,7 +24,27 @@ def _start_comfyui() -> None:
     comfy.options.enable_args_parsing(False)
     from comfy.cli_args import args
 
-    args.cpu = True
+    if os.environ.get("DERADIFF_TEST_DEVICE", "cpu") == "cpu":
+        args.cpu = True
+    else:
+        _take_the_gpu(args)
+
+
+def _take_the_gpu(args: argparse.Namespace) -> None:
+    """In the mode of memory that DERADIFF_TEST_MODE names, as main.py would set ComfyUI up."""
+    mode = os.environ.get("DERADIFF_TEST_MODE", "normal")
+    args.lowvram, args.novram = mode == "lowvram", mode == "novram"
+    if mode == "dynamic":
+        import comfy.memory_management
+        import comfy.model_management
+        import comfy.model_patcher
+        import comfy_aimdo.control
+
+        devices = [(device.index, 0) for device in comfy.model_management.get_all_torch_devices()]
+        if not comfy_aimdo.control.init_devices(devices):
+            raise RuntimeError("comfy-aimdo does not work on this machine: there is no dynamic VRAM to try.")
+        comfy.model_patcher.CoreModelPatcher = comfy.model_patcher.ModelPatcherDynamic
+        comfy.memory_management.aimdo_enabled = True
 
 
 def _import_pack() -> None:
