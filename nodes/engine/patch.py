@@ -145,6 +145,8 @@ def _predict(
 ) -> Branches:
     """CALC_COND_BATCH: the run's mixture, unless a guider of several models asks for another one's prediction."""
     run: Run | None = model_options.get(KEY)
+    if run is None:
+        unreached.check_no_run(model, KEY)
     if run is None or model is not run.models.reference.model:
         return executor(model, conds, x, timestep, model_options)
     return run.predict(executor, conds, x, timestep, model_options)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import comfy.samplers
+from comfy.model_base import BaseModel
 from comfy.model_patcher import ModelPatcher
 from comfy.patcher_extension import WrappersMP
 
@@ -40,6 +41,16 @@ def check_clone(model: ModelPatcher, key: str) -> None:
         raise ValueError(
             f"A clone of the MODEL loses its lambda: ModelPatcher.clone is replaced by {where(type(model).clone)}, an old copy that drops "
             "wrappers and attachments. Update or disable the pack that does this."
+        )
+
+
+def check_no_run(model: BaseModel, key: str) -> None:
+    """Raise ValueError if a realigned MODEL is evaluated outside of a run of its own, unless its lambda is 0 everywhere."""
+    realignment = model.current_patcher.get_attachment(key) if model.current_patcher is not None else None
+    if realignment is None or any(weight.acts() for weight in realignment.weights):
+        raise ValueError(
+            "lambda did not act: a node evaluates the realigned MODEL without a sampling run of its own, for example as the second model "
+            "of a guider. Connect the realigned MODEL as that node's first model, or set lambda to 0."
         )
 
 

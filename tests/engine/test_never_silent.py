@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 
 import comfy.model_base
+import comfy.patcher_extension
 import comfy.samplers
 import pytest
 import torch
@@ -108,6 +109,24 @@ def test_a_clone_that_loses_what_it_carries_is_an_error(
     monkeypatch.setattr(ModelPatcher, "clone", _old_clone)
     with pytest.raises(ValueError, match=r"clone.*lambda"):
         engine.by_us(pair.reference, pair.aligned, 0.5, pair.task)
+
+
+def test_a_guider_that_leaves_out_the_wrappers_of_a_run_is_an_error(
+    sd15: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its evaluations reach us, but nothing of ours was prepared."""
+
+    realigned = realign(sd15.reference, sd15.aligned, 0.5), realign(sd15.reference, sd15.aligned, 0.0)
+    expected = engine.by_core(sd15.reference, sd15.task)
+
+    def get_all(kind: str, options: dict, is_model_options: bool = False) -> list:
+        return [] if kind == WrappersMP.OUTER_SAMPLE else all_wrappers(kind, options, is_model_options)
+
+    all_wrappers = comfy.patcher_extension.get_all_wrappers
+    monkeypatch.setattr(comfy.patcher_extension, "get_all_wrappers", get_all)
+    with pytest.raises(ValueError, match=r"lambda did not act: a node evaluates the realigned MODEL without"):
+        engine.by_core(realigned[0], sd15.task)
+    assert torch.equal(engine.by_core(realigned[1], sd15.task), expected)
 
 
 def test_a_run_without_steps_asks_nothing(sd15: Pair) -> None:
