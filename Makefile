@@ -11,7 +11,7 @@ serve: ## leave that ComfyUI up at http://127.0.0.1:8188
 
 test: BROWSER = --browser
 test: ## the whole suite against the real ComfyUI and a Chromium, which is installed if there is none
-	@$(ENVIRONMENT) export CHROMIUM; "$$PYTHON" -m pytest
+	@$(ENVIRONMENT) export CHROMIUM FRONTEND; "$$PYTHON" -m pytest
 
 lint: ## ruff and the type checker
 	@$(ENVIRONMENT) "$$PYTHON" -m ruff check . && "$$PYTHON" -m ruff format --check . && MYPYPATH="$$COMFYUI_PATH" "$$PYTHON" -m mypy
