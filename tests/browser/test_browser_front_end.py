@@ -64,12 +64,11 @@ def test_a_curve_promoted_to_its_subgraph_is_edited_there(curve: CurvePage) -> N
     curve.undo()
     expect(curve.points).to_have_count(len(START))
     assert json.loads(_sent(curve)) == START
-    curve.load(saved)
-    browser.frame(curve.page, host)
+    curve.load(saved, host)
     expect(curve.points).to_have_count(4)
     assert _sent(curve) == sent
     (node,) = (node for node in curve.serialized()["nodes"] if node["id"] == host)
-    assert node.get("widgets_values", [sent]) == [sent], "the editor has no value of its own"
+    assert "" not in node.get("widgets_values", []), "the editor has no value of its own"
 
 
 def test_a_promoted_curve_follows_its_inner_node(curve: CurvePage) -> None:
@@ -83,13 +82,16 @@ def test_a_promoted_curve_follows_its_inner_node(curve: CurvePage) -> None:
     }"""
     curve.page.evaluate(write, [SCHEDULE, "start_percent", 0.2])
     expect(curve.part(".off")).to_have_count(1)
+    if browser.version(curve.page) < (1, 58):
+        return  # there it is the inner node's own editor, and the front end's Nodes 2.0 cannot take an input away
     unlink = """(id) => {
-      const node = window.app.rootGraph.getNodeById(id);
-      node.subgraph.removeInput(node.subgraph.inputs.find((slot) => slot.name === "curve"));
+      const inner = [...window.app.rootGraph.subgraphs.values()].map((graph) => graph.getNodeById(id)).find(Boolean);
+      inner.disconnectInput(inner.inputs.findIndex((slot) => slot.name === "curve"));
     }"""
-    curve.page.evaluate(unlink, host)
+    curve.page.evaluate(unlink, SCHEDULE)
     expect(curve.page.locator(".deradiff-curve:visible")).to_have_count(0)
-    assert curve.page.evaluate("id => window.app.rootGraph.getNodeById(id).widgets.length", host) == 0
+    names = "id => window.app.rootGraph.getNodeById(id).widgets.map((widget) => widget.name)"
+    assert not [name for name in curve.page.evaluate(names, host) if "curve" in name]
 
 
 COUNT = """async ([url, seconds]) => {
@@ -118,14 +120,16 @@ def test_a_watcher_that_throws_starves_no_other_and_ten_looks_a_second_are_enoug
 
 
 def test_undo_leaves_nothing_behind(curve: CurvePage) -> None:
+    """What the front end keeps by itself: one of the replaced nodes, before 1.58 one for each time."""
     expect(curve.points.first).to_be_visible()
-    assert browser.alive(curve.page, "curve/editor", "CurveEditor") <= 2
+    before = browser.alive(curve.page, "curve/editor", "CurveEditor")
     for _ in range(3):
         curve.click(0.25, 1.5)
         expect(curve.points).to_have_count(4)
         curve.undo()
     curve.page.mouse.move(5, 700)
-    assert browser.alive(curve.page, "curve/editor", "CurveEditor") <= 2
+    kept = browser.alive(curve.page, "curve/editor", "CurveEditor") - before
+    assert kept <= (1 if browser.version(curve.page) >= (1, 58) else 3)
 
 
 READS = """(ids) => {
@@ -146,7 +150,8 @@ def test_nodes_that_undo_has_replaced_are_read_no_more(curve: CurvePage, inside:
         curve.wrap(SCHEDULE, SAMPLER)
     curve.page.evaluate(READS, [SCHEDULE, SAMPLER])
     curve.page.wait_for_function("window.reads > 4")
-    curve.load(curve.serialized())
+    curve.page.evaluate("workflow => window.app.loadGraphData(workflow)", curve.serialized())
+    curve.page.wait_for_timeout(300)  # in which the watchers find out
     curve.page.evaluate("() => (window.reads = 0)")
     curve.page.wait_for_timeout(500)
     assert curve.page.evaluate("window.reads") == 0

@@ -82,6 +82,11 @@ def complaints(page: Page) -> list[str]:
     return found
 
 
+def version(page: Page) -> tuple[int, ...]:
+    """The front end's."""
+    return tuple(map(int, page.evaluate("window.__COMFYUI_FRONTEND_VERSION__").split(".")))
+
+
 def alive(page: Page, script: str, name: str) -> int:
     """How many objects of a class of the pack's are in the page's memory, after a collection of what nothing holds."""
     session = page.context.new_cdp_session(page)

@@ -43,9 +43,9 @@ class CurvePage:
         self.page.mouse.move(5, 700)
         expect(self.points).to_have_count(len(START))
 
-    def load(self, workflow: dict[str, Any]) -> None:
+    def load(self, workflow: dict[str, Any], shown: int = SCHEDULE) -> None:
         self.page.evaluate("workflow => window.app.loadGraphData(workflow)", workflow)
-        browser.frame(self.page, SCHEDULE)
+        browser.frame(self.page, shown)
 
     def part(self, selector: str) -> Locator:
         return self.page.locator(".deradiff-curve").first.locator(selector)
@@ -74,8 +74,9 @@ class CurvePage:
 
     @property
     def linked(self) -> Locator:
-        """The line that says that the curve is connected."""
-        return self.page.locator(".deradiff-line", has_text="The curve comes from its input.")
+        """What says that the curve is connected: a line, or the editor where the front end goes on showing it."""
+        said = self.page.locator(".deradiff-line, .deradiff-curve .message")
+        return said.filter(has_text="The curve comes from its input.", visible=True)
 
     def place(self, x: float, y: float) -> tuple[float, float]:
         """Where in the window a progress and a factor are."""
