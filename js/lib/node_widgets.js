@@ -20,40 +20,46 @@ export function chain(node, name, after) {
   };
 }
 
-/** @type {Map<string, WeakRef<HTMLElement>>} the last element of each place in a graph */
-const latest = new Map();
-
 /**
- * Do something while the node is in a graph, and keep its element on the page.
+ * Do something while the node is in a graph.
  * @param {any} node
- * @param {string} name of the widget
- * @param {HTMLElement} element
- * @param {() => () => void} enter when the node is added; it returns what to call when it is removed
+ * @param {() => (() => void)[]} enter when the node is added; it returns what to call when it is gone
  */
-export function whileInGraph(node, name, element, enter) {
+export function whileInGraph(node, enter) {
   let leave = () => {};
   chain(node, "onAdded", () => {
     leave();
-    const actions = [enter(), takePlace(`${node.graph?.id} ${node.id} ${name}`, element)];
-    leave = () => actions.forEach((act) => act());
+    // Front ends before 1.58 do not tell the nodes of a subgraph that the workflow has been replaced.
+    const actions = [...enter(), watch(() => isThere(node), (there) => there || leave())];
+    leave = () => {
+      leave = () => {};
+      for (const act of actions) act();
+    };
   });
-  chain(node, "onRemoved", () => {
-    leave();
-    leave = () => {};
-  });
+  chain(node, "onRemoved", () => leave());
+}
+
+/** Whether the node is in the workflow that is open. @param {any} node */
+function isThere(node) {
+  const { graph } = node;
+  const root = graph?.rootGraph;
+  return graph?.getNodeById(node.id) === node && (graph === root || root.subgraphs.get(graph.id) === graph);
 }
 
 /**
- * Undo recreates every node, and Nodes 2.0 keeps showing the old node's element: replace it with the new one.
- * @param {string} place
+ * Keep an element in its node's box on the page. In Nodes 2.0 a box shows the element that it was made with, also when undo
+ * or another graph has put another node into it.
+ * @param {any} node
+ * @param {string} name of the widget
  * @param {HTMLElement} element
+ * @param {any} canvas the page's, of which one graph is open
  * @returns {() => void} stop
  */
-function takePlace(place, element) {
-  const old = latest.get(place)?.deref();
-  latest.set(place, new WeakRef(element));
-  if (!old || old === element) return () => {};
-  return watch(() => old.isConnected && !element.isConnected, (stale) => stale && old.replaceWith(element));
+export function keepPlace(node, name, element, canvas) {
+  element.dataset.deradiff = name;
+  const stale = () => document.querySelector(`[data-node-id="${node.id}"] [data-deradiff="${CSS.escape(name)}"]`);
+  const isLost = () => !element.isConnected && node.graph === canvas.graph && Boolean(stale());
+  return watch(isLost, (lost) => lost && stale()?.replaceWith(element));
 }
 
 /**
@@ -72,11 +78,13 @@ export function sized(height) {
  * @param {string} type
  * @param {HTMLElement} element
  * @param {Record<string, any>} options
+ * @returns {any} the widget
  */
 export function decorate(node, name, type, element, options) {
   const unsaved = { serialize: false, getValue: () => "", setValue: () => {} };
   const widget = node.addDOMWidget(name, type, element, { ...options, ...unsaved });
   widget.serialize = false;
+  return widget;
 }
 
 /**

@@ -1,6 +1,7 @@
 // The nodes of a graph that take a lambda, and writing one into them.
 // Uses only the graph it is given: no DOM, no ComfyUI.
 
+import { isLinked } from "../lib/graph_values.js";
 import { REALIGNING, kindOf } from "../lib/kinds.js";
 import { writeWidget } from "../lib/node_widgets.js";
 
@@ -36,7 +37,7 @@ export function writeLambda(target, lambda, canvas) {
   const { node, label } = target;
   const widget = node.widgets?.find((/** @type {any} */ each) => each.name === "lambda");
   if (!widget) return `${label} has no lambda widget.`;
-  if (node.inputs?.find((/** @type {any} */ slot) => slot.name === "lambda" && slot.link != null)) {
+  if (isLinked(node, "lambda")) {
     return `The lambda of ${label} is connected to another node. Remove that link to set it here.`;
   }
   const { min = 0, max = Infinity } = widget.options ?? {};

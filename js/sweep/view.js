@@ -1,7 +1,7 @@
 // The sweep viewer's element: an image, a slider over lambda, thumbnails, and the button that uses a lambda.
 // DOM only: what it needs of ComfyUI comes in through `Host`.
 
-import { button, keep, listener, make } from "../lib/dom.js";
+import { button, keep, keepKey, listener, make } from "../lib/dom.js";
 import { lambdaText } from "../lib/numbers.js";
 import { INTERPOLATED, baseline, entriesOf, imagePath, methodsOf, nearest, readout } from "./results.js";
 import { Thumbs } from "./thumbs.js";
@@ -74,11 +74,12 @@ export class SweepView {
     const { signal } = this.#listening;
     const on = listener(signal);
     on(this.element, "pointerdown pointermove pointerup dblclick contextmenu", keep);
-    on(this.element, "keydown keyup", (event) => event.stopPropagation());
+    on(this.element, "keydown keyup", keepKey);
     on(this.element, "wheel", (event) => this.host.wheel(event));
     on(this.element, "pointerenter focusin", () => this.refreshTargets());
     on(this.slider, "input", () => this.#choose(Number(this.slider.value)));
     on(this.slider, "keydown", (event) => this.#step(event));
+    on(this.slider, "pointerup", () => this.stage.focus({ preventScroll: true })); // has the same keys, and ComfyUI leaves undo to inputs
     on(this.stage, "pointerdown", (event) => event.button === 0 && this.#hold(true, event.pointerId));
     on(this.stage, "pointerup pointercancel lostpointercapture blur", () => this.#hold(false));
     on(this.stage, "keydown", (event) => this.#stageKey(event));
@@ -221,7 +222,7 @@ export class SweepView {
    * @param {KeyboardEvent} event
    */
   #stageKey(event) {
-    if (HOLD_KEYS.includes(event.key)) {
+    if (!hasModifier(event) && HOLD_KEYS.includes(event.key)) {
       event.preventDefault();
       this.#hold(true);
     } else this.#step(event);
@@ -231,7 +232,7 @@ export class SweepView {
   #step(event) {
     const last = this.#entries.length - 1;
     const places = { ArrowLeft: this.#place - 1, ArrowDown: this.#place - 1, ArrowRight: this.#place + 1, ArrowUp: this.#place + 1, Home: 0, End: last };
-    if (!(event.key in places)) return;
+    if (hasModifier(event) || !(event.key in places)) return;
     event.preventDefault();
     this.#choose(places[/** @type {keyof typeof places} */ (event.key)]);
   }
@@ -252,4 +253,9 @@ export class SweepView {
     if (!this.state.target) return;
     this.status.textContent = this.host.use(this.state.target, this.#entries[this.#place].lambda);
   }
+}
+
+/** @param {KeyboardEvent} event */
+function hasModifier(event) {
+  return event.ctrlKey || event.metaKey || event.altKey;
 }

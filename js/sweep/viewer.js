@@ -3,7 +3,7 @@
 
 import { api } from "../../../scripts/api.js";
 import { app } from "../../../scripts/app.js";
-import { chain, decorate, passWheel, sized, whileInGraph } from "../lib/node_widgets.js";
+import { chain, decorate, keepPlace, passWheel, sized, whileInGraph } from "../lib/node_widgets.js";
 import { installStyle } from "../lib/style.js";
 import { readSweep } from "./results.js";
 import { CSS, ID } from "./sweep_style.js";
@@ -19,7 +19,7 @@ const viewers = new Map();
 /** @type {Map<string, import("./view.js").State>} the settings of each viewer: switching tabs recreates the nodes */
 const states = new Map();
 
-const rootOf = (/** @type {any} */ node) => node.graph?.rootGraph ?? app.rootGraph ?? app.graph;
+const rootOf = (/** @type {any} */ node) => node.graph?.rootGraph ?? app.rootGraph;
 
 /** The key of a node in app.nodeOutputs: "5", or "<subgraph>:5". @param {any} node */
 function locator(node) {
@@ -58,14 +58,11 @@ function addViewer(node) {
   const view = new SweepView(hostOf(node), { lambda: null, sample: 0, method: null, target: null });
   decorate(node, NAME, "DERADIFF_SWEEP_VIEWER", view.element, sized(HEIGHT));
   node.setSize([Math.max(node.size[0], SIZE[0]), Math.max(node.size[1], SIZE[1])]);
-  whileInGraph(node, NAME, view.element, () => {
+  whileInGraph(node, () => {
     viewers.set(node, view);
     view.start();
     requestAnimationFrame(() => update(node, app.nodeOutputs));
-    return () => {
-      viewers.delete(node);
-      view.stop();
-    };
+    return [() => viewers.delete(node), () => view.stop(), keepPlace(node, NAME, view.element, app.canvas)];
   });
   chain(node, "onExecuted", (output) => {
     const sweep = readSweep(output);

@@ -262,12 +262,7 @@ def test_another_tab_and_back(curve: CurvePage) -> None:
 
 
 def test_inside_a_subgraph(curve: CurvePage) -> None:
-    wrap = """(ids) => {
-      const { canvas, graph } = window.app;
-      const { subgraph } = graph.convertToSubgraph(new Set(ids.map((id) => graph.getNodeById(id))));
-      canvas.setGraph(subgraph);
-    }"""
-    curve.page.evaluate(wrap, [SCHEDULE, SAMPLER])
+    curve.wrap(SCHEDULE, SAMPLER)
     browser.frame(curve.page, SCHEDULE)
     expect(curve.points).to_have_count(3)
     expect(curve.part("g:has(> .tick)")).to_have_count(5)
@@ -285,12 +280,3 @@ def test_the_edited_curve_is_sent_and_read_by_the_server(curve: CurvePage) -> No
     ran = browser.queue(curve.page)
     shown = curve.page.evaluate("id => window.app.nodeOutputs[id].text[0]", SHOWN)
     assert ran["type"] == "execution_success" and repr(parse_curve(curve.text()).points) in shown
-
-
-def test_a_curve_from_its_input_cannot_be_edited_here(curve: CurvePage) -> None:
-    curve.link("PrimitiveString", SCHEDULE, "curve")
-    expect(curve.part(".message")).to_have_text("The curve comes from its input.")
-    expect(curve.part("select")).to_be_disabled()
-    curve.remove(SECOND)
-    expect(curve.part(".message")).to_be_hidden()
-    expect(curve.points).to_have_count(3)

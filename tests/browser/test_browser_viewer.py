@@ -7,28 +7,13 @@ from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, expect
-from support import browser, checkpoints
+from support import browser
 from support.browser import comfyui
+from support.fixtures_browser import MODES
 from support.viewer_page import LAMBDAS, OTHER, SAMPLER, VIEWER, Viewer, prompt
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[comfyui.Server]:
-    base = comfyui.base_directory("standins")
-    comfyui.prepare(base)
-    checkpoints.write_once(base / "models")
-    with comfyui.Server(base, log=base / "viewer.log") as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    browser.SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-    with browser.launched() as launched:
-        yield launched
-
-
-@pytest.fixture(scope="module", params=["litegraph", "nodes2"])
+@pytest.fixture(scope="module", params=MODES)
 def viewer(request: pytest.FixtureRequest, server: comfyui.Server, chromium: Browser) -> Iterator[Viewer]:
     """The viewer in the page after one run, whose graph has one sampler."""
     page = browser.opened(chromium, server, Comfy_VueNodes_Enabled=request.param == "nodes2")
@@ -235,11 +220,45 @@ def test_images_that_were_deleted_are_missed_in_plain_words(viewer: Viewer) -> N
     expect(viewer.part("img.missing")).to_have_count(0)
 
 
+def test_comfyui_s_keys_work_after_a_click_and_a_drag(viewer: Viewer) -> None:
+    """Its shortcuts are those with Ctrl; all other keys stay here."""
+    page, box = viewer.page, viewer.slider.bounding_box()
+    page.evaluate("() => { window.queued = 0; window.app.queuePrompt = async () => (window.queued += 1); }")
+    drags = [
+        lambda: viewer.choose("1.00"),
+        lambda: viewer.part(".stage").click(),
+        lambda: page.mouse.click(box["x"] + box["width"] - 2, box["y"] + box["height"] / 2),
+    ]
+    for place in drags:
+        viewer.choose("1.00")
+        viewer.part(".use").click()
+        assert viewer.widget(SAMPLER) == 1.0
+        place()
+        page.keyboard.press("Delete")
+        page.keyboard.press("Control+Enter")
+        page.wait_for_function("window.queued === 1")
+        page.keyboard.press("Control+s")
+        expect(page.get_by_role("dialog")).to_be_visible()
+        page.keyboard.press("Escape")
+        expect(page.get_by_role("dialog")).to_have_count(0)
+        place()
+        page.keyboard.press("Control+z")
+        page.wait_for_function(f"window.app.graph.getNodeById({SAMPLER}).widgets[0].value !== 1")
+        viewer.shows("1.00")
+        page.evaluate("() => (window.queued = 0)")
+    page.evaluate("() => delete window.app.queuePrompt")
+
+
 def test_in_the_light_theme(viewer: Viewer) -> None:
     viewer.page.evaluate("() => window.app.extensionManager.setting.set('Comfy.ColorPalette', 'light')")
     viewer.page.wait_for_timeout(300)
     viewer.screenshot("light")
     viewer.page.evaluate("() => window.app.extensionManager.setting.set('Comfy.ColorPalette', 'dark')")
+
+
+def test_the_console_complains_of_none_of_our_scripts(viewer: Viewer) -> None:
+    """After all that the tests of this page have done: deprecated reads, errors, exceptions."""
+    assert browser.complaints(viewer.page) == []
 
 
 def test_a_removed_node_takes_its_element_along_and_listens_no_more(viewer: Viewer) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
@@ -15,6 +16,7 @@ sys.path.insert(0, str(ROOT / "demo"))
 
 import browser_setup  # noqa: E402
 import comfyui  # noqa: E402
+import environment  # noqa: E402, F401  (demo/ is on the path from here on)
 
 WINDOW = {"width": 1500, "height": 1000}
 SCREENSHOTS = ROOT / "demo" / "output" / "viewer"
@@ -27,6 +29,7 @@ SETTINGS = {
     "Comfy.Workflow.ShowMissingModelsWarning": False,
     "Comfy.Workflow.Persist": False,
 }
+SCRIPTS = f"/extensions/{comfyui.PACK}/"
 LIMIT = 15_000  # milliseconds
 LOADING = 120_000  # the page for the first time, on a busy machine
 
@@ -45,14 +48,71 @@ def launched() -> Iterator[Browser]:
         browser.close()
 
 
+_said: WeakKeyDictionary[Page, list[str]] = WeakKeyDictionary()
+
+
+def _listen(page: Page) -> None:
+    """Collect the page's warnings, errors and exceptions that have one of the pack's scripts among their callers."""
+    said = _said[page] = []
+    session = page.context.new_cdp_session(page)
+
+    def hear(text: str, trace: dict[str, Any] | None) -> None:
+        callers = [frame["url"] for frame in (trace or {}).get("callFrames", [])]
+        if any(SCRIPTS in url for url in callers):
+            said.append(text)
+
+    def printed(event: dict[str, Any]) -> None:
+        if event["type"] in ("warning", "error", "assert"):
+            parts = [str(part.get("value") or part.get("description")) for part in event["args"]]
+            hear(" ".join(parts), event.get("stackTrace"))
+
+    def thrown(event: dict[str, Any]) -> None:
+        details = event["exceptionDetails"]
+        hear(details.get("exception", {}).get("description") or details["text"], details.get("stackTrace"))
+
+    session.on("Runtime.consoleAPICalled", printed)
+    session.on("Runtime.exceptionThrown", thrown)
+    session.send("Runtime.enable")
+
+
+def complaints(page: Page) -> list[str]:
+    """What the page's console has said of the pack's scripts since this was asked last."""
+    page.evaluate("() => null")  # the messages that are on their way come before its answer
+    found, _said[page][:] = [*_said[page]], []
+    return found
+
+
+def version(page: Page) -> tuple[int, ...]:
+    """The front end's."""
+    return tuple(map(int, page.evaluate("window.__COMFYUI_FRONTEND_VERSION__").split(".")))
+
+
+def alive(page: Page, script: str, name: str) -> int:
+    """How many objects of a class of the pack's are in the page's memory, after a collection of what nothing holds."""
+    session = page.context.new_cdp_session(page)
+    session.send("HeapProfiler.collectGarbage")
+    find = f"import('{SCRIPTS}{script}.js').then((module) => module.{name}.prototype)"
+    prototype = session.send("Runtime.evaluate", {"expression": find, "awaitPromise": True})["result"]["objectId"]
+    objects = session.send("Runtime.queryObjects", {"prototypeObjectId": prototype})["objects"]["objectId"]
+    count = "function () { return this.length; }"
+    asked = {"functionDeclaration": count, "objectId": objects, "returnByValue": True}
+    found = session.send("Runtime.callFunctionOn", asked)["result"]["value"]
+    session.detach()
+    return found
+
+
 def opened(browser: Browser, server: comfyui.Server, **settings: Any) -> Page:
     """ComfyUI's page in a context of its own, with these settings (their names with _ for .), empty and ready."""
     for name, value in {**SETTINGS, **{key.replace("_", "."): value for key, value in settings.items()}}.items():
         server.post(f"/api/settings/{name}", value)
     page = browser.new_context(viewport=WINDOW).new_page()
     page.set_default_timeout(LIMIT)
+    _listen(page)
     page.goto(server.url, timeout=LOADING)
     page.wait_for_function("window.app && window.app.vueAppReady && window.app.graph", timeout=LOADING)
+    page.evaluate(
+        "() => (window.LiteGraph.alwaysRepeatWarnings = true)"
+    )  # otherwise ComfyUI's own use is warned of, not ours
     page.wait_for_timeout(500)
     return page
 

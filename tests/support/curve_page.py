@@ -43,9 +43,9 @@ class CurvePage:
         self.page.mouse.move(5, 700)
         expect(self.points).to_have_count(len(START))
 
-    def load(self, workflow: dict[str, Any]) -> None:
+    def load(self, workflow: dict[str, Any], shown: int = SCHEDULE) -> None:
         self.page.evaluate("workflow => window.app.loadGraphData(workflow)", workflow)
-        browser.frame(self.page, SCHEDULE)
+        browser.frame(self.page, shown)
 
     def part(self, selector: str) -> Locator:
         return self.page.locator(".deradiff-curve").first.locator(selector)
@@ -70,7 +70,13 @@ class CurvePage:
           element.dataset.node = id;
         }"""
         self.page.evaluate(mark, node)
-        return self.page.locator(f".deradiff-meaning[data-node='{node}']")
+        return self.page.locator(f".deradiff-line[data-node='{node}']")
+
+    @property
+    def linked(self) -> Locator:
+        """What says that the curve is connected: a line, or the editor where the front end goes on showing it."""
+        said = self.page.locator(".deradiff-line, .deradiff-curve .message")
+        return said.filter(has_text="The curve comes from its input.", visible=True)
 
     def place(self, x: float, y: float) -> tuple[float, float]:
         """Where in the window a progress and a factor are."""
@@ -162,6 +168,27 @@ class CurvePage:
           made.connect(0, node, node.inputs.findIndex((slot) => slot.name === name));
         }"""
         self.page.evaluate(add, [kind, node, name, SECOND])
+
+    def wrap(self, *nodes: int) -> None:
+        """Put the nodes into a subgraph, and open that."""
+        wrap = """(ids) => {
+          const { canvas, graph } = window.app;
+          const { subgraph } = graph.convertToSubgraph(new Set(ids.map((id) => graph.getNodeById(id))));
+          canvas.setGraph(subgraph);
+        }"""
+        self.page.evaluate(wrap, [*nodes])
+
+    def promote(self, node: int, name: str) -> int:
+        """Make a widget of the open subgraph an input of it, and open the graph around: the subgraph's node in there."""
+        promote = """([id, name]) => {
+          const { canvas } = window.app;
+          const subgraph = canvas.graph;
+          const node = subgraph.getNodeById(id);
+          subgraph.addInput(name, "STRING").connect(node.inputs.find((slot) => slot.name === name), node);
+          canvas.setGraph(window.app.rootGraph);
+          return Number(window.app.rootGraph.nodes.find((each) => each.subgraph === subgraph).id);
+        }"""
+        return self.page.evaluate(promote, [node, name])
 
     def remove(self, node: int) -> None:
         self.page.evaluate("id => window.app.graph.remove(window.app.graph.getNodeById(id))", node)
