@@ -261,12 +261,26 @@ def test_the_printed_lines_are_quoted_for_a_shell(tmp_path: Path) -> None:
     browser.parent.mkdir()
     browser.write_text("", encoding="utf-8")
     browser.chmod(0o755)
-    named = {"PYTHON": "/a b/python", "COMFYUI_PATH": '/it\'s "here"/$HOME', "CHROMIUM": str(browser)}
+    (browser.parent / "index.html").touch()
+    named = {"PYTHON": "/a b/python", "COMFYUI_PATH": '/it\'s "here"/$HOME'}
+    named |= {"CHROMIUM": str(browser), "FRONTEND": str(browser.parent)}
     command = [sys.executable, str(ROOT / "demo" / "environment.py"), "--browser"]
     printed = subprocess.run(command, env=os.environ | named, capture_output=True, text=True, check=True).stdout
     assert dict(line.split("=", 1) for line in shlex.split(printed)) == named
     plain = subprocess.run(command[:-1], env=os.environ | named, capture_output=True, text=True, check=True).stdout
     assert "CHROMIUM" not in plain and len(plain.splitlines()) == 2
+
+
+def test_a_front_end_that_is_none_is_refused(tmp_path: Path) -> None:
+    named = os.environ | {
+        "FRONTEND": str(tmp_path),
+        "CHROMIUM": sys.executable,
+        "PYTHON": sys.executable,
+        "COMFYUI_PATH": "/",
+    }
+    command = [sys.executable, str(ROOT / "demo" / "environment.py"), "--browser"]
+    done = subprocess.run(command, env=named, capture_output=True, text=True, check=False)
+    assert done.returncode != 0 and "FRONTEND names no front end" in done.stderr and not done.stdout
 
 
 def _program(folder: Path, name: str) -> str:
