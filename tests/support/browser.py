@@ -16,7 +16,7 @@ sys.path.insert(0, str(ROOT / "demo"))
 
 import browser_setup  # noqa: E402
 import comfyui  # noqa: E402
-import environment  # noqa: E402
+import environment  # noqa: E402, F401 (for fixtures_browser)
 
 WINDOW = {"width": 1500, "height": 1000}
 PICTURES = ROOT / "demo" / "output" / "viewer"
@@ -110,7 +110,9 @@ def opened(browser: Browser, server: comfyui.Server, **settings: Any) -> Page:
     _listen(page)
     page.goto(server.url, timeout=LOADING)
     page.wait_for_function("window.app && window.app.vueAppReady && window.app.graph", timeout=LOADING)
-    page.evaluate("() => (window.LiteGraph.alwaysRepeatWarnings = true)")  # otherwise ComfyUI's own use is warned of, not ours
+    page.evaluate(
+        "() => (window.LiteGraph.alwaysRepeatWarnings = true)"
+    )  # otherwise ComfyUI's own use is warned of, not ours
     page.wait_for_timeout(500)
     return page
 
