@@ -124,6 +124,36 @@ def test_use_writes_into_the_only_sampler(viewer: Viewer) -> None:
     viewer.screenshot("used")
 
 
+def test_comfyui_s_keys_work_after_a_click_and_a_drag(viewer: Viewer) -> None:
+    """Its shortcuts are those with Ctrl; all other keys stay here."""
+    page, box = viewer.page, viewer.slider.bounding_box()
+    page.evaluate("() => { window.queued = 0; window.app.queuePrompt = async () => (window.queued += 1); }")
+    places = [
+        lambda: viewer.choose("1.00"),
+        lambda: viewer.part(".stage").click(),
+        lambda: page.mouse.click(box["x"] + box["width"] - 2, box["y"] + box["height"] / 2),
+    ]
+    for place in places:
+        viewer.choose("1.00")
+        viewer.part(".use").click()
+        assert viewer.widget(SAMPLER) == 1.0
+        place()
+        page.keyboard.press("Delete")
+        page.keyboard.press("Control+Enter")
+        page.wait_for_function("window.queued === 1")
+        page.keyboard.press("Control+s")
+        expect(page.get_by_role("dialog")).to_be_visible()
+        page.keyboard.press("Escape")
+        expect(page.get_by_role("dialog")).to_have_count(0)
+        place()
+        page.keyboard.press("Control+z")
+        find = f"window.app.graph.getNodeById({SAMPLER}).widgets.find((widget) => widget.name === 'lambda')"
+        page.wait_for_function(f"{find}.value === 0.25")
+        viewer.shows("1.00")
+        page.evaluate("() => (window.queued = 0)")
+    page.evaluate("() => delete window.app.queuePrompt")
+
+
 def test_use_writes_into_the_chosen_of_two(viewer: Viewer) -> None:
     viewer.add_sampler("Final")
     viewer.choose("1.00")
@@ -218,35 +248,6 @@ def test_images_that_were_deleted_are_missed_in_plain_words(viewer: Viewer) -> N
     viewer.page.evaluate("id => window.app.graph.getNodeById(id).onExecuted(null)", VIEWER)
     viewer.shows("0.50")
     expect(viewer.part("img.missing")).to_have_count(0)
-
-
-def test_comfyui_s_keys_work_after_a_click_and_a_drag(viewer: Viewer) -> None:
-    """Its shortcuts are those with Ctrl; all other keys stay here."""
-    page, box = viewer.page, viewer.slider.bounding_box()
-    page.evaluate("() => { window.queued = 0; window.app.queuePrompt = async () => (window.queued += 1); }")
-    drags = [
-        lambda: viewer.choose("1.00"),
-        lambda: viewer.part(".stage").click(),
-        lambda: page.mouse.click(box["x"] + box["width"] - 2, box["y"] + box["height"] / 2),
-    ]
-    for place in drags:
-        viewer.choose("1.00")
-        viewer.part(".use").click()
-        assert viewer.widget(SAMPLER) == 1.0
-        place()
-        page.keyboard.press("Delete")
-        page.keyboard.press("Control+Enter")
-        page.wait_for_function("window.queued === 1")
-        page.keyboard.press("Control+s")
-        expect(page.get_by_role("dialog")).to_be_visible()
-        page.keyboard.press("Escape")
-        expect(page.get_by_role("dialog")).to_have_count(0)
-        place()
-        page.keyboard.press("Control+z")
-        page.wait_for_function(f"window.app.graph.getNodeById({SAMPLER}).widgets[0].value !== 1")
-        viewer.shows("1.00")
-        page.evaluate("() => (window.queued = 0)")
-    page.evaluate("() => delete window.app.queuePrompt")
 
 
 def test_in_the_light_theme(viewer: Viewer) -> None:

@@ -261,9 +261,9 @@ def test_the_printed_lines_are_quoted_for_a_shell(tmp_path: Path) -> None:
     browser.parent.mkdir()
     browser.write_text("", encoding="utf-8")
     browser.chmod(0o755)
+    named = {"PYTHON": "/a b/python", "COMFYUI_PATH": '/it\'s "here"/$HOME', "CHROMIUM": str(browser)}
+    named["FRONTEND"] = str(browser.parent)
     (browser.parent / "index.html").touch()
-    named = {"PYTHON": "/a b/python", "COMFYUI_PATH": '/it\'s "here"/$HOME'}
-    named |= {"CHROMIUM": str(browser), "FRONTEND": str(browser.parent)}
     command = [sys.executable, str(ROOT / "demo" / "environment.py"), "--browser"]
     printed = subprocess.run(command, env=os.environ | named, capture_output=True, text=True, check=True).stdout
     assert dict(line.split("=", 1) for line in shlex.split(printed)) == named
@@ -271,16 +271,40 @@ def test_the_printed_lines_are_quoted_for_a_shell(tmp_path: Path) -> None:
     assert "CHROMIUM" not in plain and len(plain.splitlines()) == 2
 
 
-def test_a_front_end_that_is_none_is_refused(tmp_path: Path) -> None:
-    named = os.environ | {
-        "FRONTEND": str(tmp_path),
-        "CHROMIUM": sys.executable,
-        "PYTHON": sys.executable,
-        "COMFYUI_PATH": "/",
-    }
-    command = [sys.executable, str(ROOT / "demo" / "environment.py"), "--browser"]
-    done = subprocess.run(command, env=named, capture_output=True, text=True, check=False)
-    assert done.returncode != 0 and "FRONTEND names no front end" in done.stderr and not done.stdout
+@pytest.fixture
+def caches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache, and no FRONTEND."""
+    folder = tmp_path / "my cache"
+    monkeypatch.setenv("DERADIFF_CACHE", str(folder))
+    monkeypatch.delenv("FRONTEND", raising=False)
+    return folder
+
+
+def test_the_newer_front_end_is_installed_once_and_completely(
+    caches: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Beside the environments, so that those that are there already need nothing else."""
+    inside = (environment.FRONT_END_IN_WHEEL / "index.html").as_posix()
+    wheel = _wheel(tmp_path / "wheels", "tinyfrontend", {inside: "<html>"})
+    with pytest.raises(machine.SetUpError, match="The same command tries again"):
+        environment.front_end(sys.executable, str(tmp_path / "missing-1.0-py3-none-any.whl"))
+    half = caches / (environment.NEWER_FRONT_END.replace("==", "-") + ".part")
+    half.mkdir(exist_ok=True)
+    (half / "half").touch()
+    place = Path(environment.front_end(sys.executable, wheel))
+    assert (place / "index.html").read_text(encoding="utf-8") == "<html>"
+    assert place.is_relative_to(caches) and not half.exists()
+    capfd.readouterr()
+    assert environment.front_end("/no/python", "no wheel") == str(place)
+    assert capfd.readouterr().err == ""
+
+
+def test_the_front_end_that_is_named_is_used(caches: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FRONTEND", str(tmp_path))
+    with pytest.raises(machine.SetUpError, match="FRONTEND names no front end"):
+        environment.front_end(sys.executable)
+    (tmp_path / "index.html").touch()
+    assert environment.front_end(sys.executable) == str(tmp_path) and not caches.exists()
 
 
 def _program(folder: Path, name: str) -> str:

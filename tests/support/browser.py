@@ -16,7 +16,7 @@ sys.path.insert(0, str(ROOT / "demo"))
 
 import browser_setup  # noqa: E402
 import comfyui  # noqa: E402
-import environment  # noqa: E402, F401  (demo/ is on the path from here on)
+import environment  # noqa: E402, F401 (for fixtures_browser)
 
 WINDOW = {"width": 1500, "height": 1000}
 SCREENSHOTS = ROOT / "demo" / "output" / "viewer"

@@ -48,7 +48,7 @@ class CurvePage:
         browser.frame(self.page, shown)
 
     def part(self, selector: str) -> Locator:
-        return self.page.locator(".deradiff-curve").first.locator(selector)
+        return self.page.locator(".deradiff-curve:visible").first.locator(selector)
 
     @property
     def points(self) -> Locator:
@@ -80,9 +80,9 @@ class CurvePage:
 
     def place(self, x: float, y: float) -> tuple[float, float]:
         """Where in the window a progress and a factor are."""
-        left, top, right, bottom = self.page.evaluate(
-            """() => {
-              const { left, right, top, bottom } = document.querySelector(".deradiff-curve .grid").getBoundingClientRect();
+        left, top, right, bottom = self.part(".grid").evaluate(
+            """(grid) => {
+              const { left, right, top, bottom } = grid.getBoundingClientRect();
               return [left, top, right, bottom];
             }"""
         )
@@ -150,7 +150,9 @@ class CurvePage:
         self.page.evaluate("name => window.app.extensionManager.command.execute(name)", name)
 
     def undo(self) -> None:
-        self.page.evaluate("() => (document.querySelector('.deradiff-curve').dataset.undone = true)")
+        self.page.evaluate(
+            "() => document.querySelectorAll('.deradiff-curve').forEach((each) => (each.dataset.undone = true))"
+        )
         self.page.keyboard.press("Control+z")
         expect(self.page.locator(".deradiff-curve[data-undone]")).to_have_count(0)  # nodes are made anew
         expect(self.points.first).to_be_visible()
@@ -186,9 +188,15 @@ class CurvePage:
           const node = subgraph.getNodeById(id);
           subgraph.addInput(name, "STRING").connect(node.inputs.find((slot) => slot.name === name), node);
           canvas.setGraph(window.app.rootGraph);
+          const history = window.app.extensionManager.workflow.activeWorkflow.changeTracker;
+          (history.captureCanvasState ?? history.checkState).call(history); // so that undo comes back to here
           return Number(window.app.rootGraph.nodes.find((each) => each.subgraph === subgraph).id);
         }"""
         return self.page.evaluate(promote, [node, name])
+
+    def enter(self, host: int) -> None:
+        """Open the subgraph of this node."""
+        self.page.evaluate("id => window.app.canvas.setGraph(window.app.rootGraph.getNodeById(id).subgraph)", host)
 
     def remove(self, node: int) -> None:
         self.page.evaluate("id => window.app.graph.remove(window.app.graph.getNodeById(id))", node)
