@@ -32,7 +32,7 @@ bench: ## measure what realigning costs (an hour; on one thread, so that other p
 	@$(ENVIRONMENT) PYTHONPATH=tests:demo; OMP_NUM_THREADS="$${OMP_NUM_THREADS:-1}"; export PYTHONPATH OMP_NUM_THREADS; for part in error cost sweep; do "$$PYTHON" benchmarks/$$part.py; done
 
 gpu: ## on a machine with CUDA: what is promised there, in every mode of memory, and what realigning costs (into benchmarks/gpu.md)
-	@$(ENVIRONMENT) PYTHONPATH=tests:benchmarks "$$PYTHON" benchmarks/gpu.py
+	@$(ENVIRONMENT) PYTHONPATH=tests:demo "$$PYTHON" benchmarks/gpu.py
 
 fidelity: ## train at many betas and compare with lambda (an hour and a half; resumable; into benchmarks/)
 	@$(ENVIRONMENT) OMP_NUM_THREADS=1 PYTHONPATH=tests:demo/training "$$PYTHON" benchmarks/fidelity/run.py --work "$${WORK:-benchmarks/fidelity/work}"
