@@ -76,7 +76,7 @@ def test_the_meaning_follows_a_drag_or_a_key_of_the_widget(curve: CurvePage) -> 
         curve.page.mouse.move(x + 30, y, steps=6)
     expect(line).not_to_have_text(MEANINGS[0.5] + SCHEDULED)
     weight = curve.value(SAMPLER, "lambda")
-    assert line.text_content() == curve.module("lambda/meaning", SAID, weight) + SCHEDULED
+    expect(line).to_have_text(curve.module("lambda/meaning", SAID, weight) + SCHEDULED)
     curve.page.mouse.up()
 
 
