@@ -32,6 +32,7 @@ SCHEDULED = " (\u00d7 schedule)"  # the page's sampler has one
 
 
 def test_the_meaning_of_lambda_is_said_while_it_changes(curve: CurvePage) -> None:
+    browser.frame(curve.page, SAMPLER)
     line = curve.line(SAMPLER)
     for weight, meaning in MEANINGS.items():
         curve.set(SAMPLER, "lambda", weight)
@@ -81,6 +82,7 @@ def test_the_meaning_follows_a_drag_or_a_key_of_the_widget(curve: CurvePage) -> 
 
 
 def test_lambda_from_beta_shows_its_sum(curve: CurvePage) -> None:
+    browser.frame(curve.page, BETA)
     line = curve.line(BETA)
     expect(line).to_have_text("lambda = 5000 / 10000 = 0.50")
     curve.set(BETA, "trained_beta", 2500)
