@@ -156,7 +156,7 @@ def test_nodes_that_undo_has_replaced_are_read_no_more(curve: CurvePage, inside:
         curve.wrap(SCHEDULE, SAMPLER)
     curve.page.evaluate(READS, [SCHEDULE, SAMPLER])
     curve.page.wait_for_function("window.reads > 4")
-    curve.page.evaluate("workflow => window.app.loadGraphData(workflow)", curve.serialized())
+    browser.load_workflow(curve.page, curve.serialized())
     curve.page.wait_for_timeout(300)  # in which the watchers find out
     curve.page.evaluate("() => (window.reads = 0)")
     curve.page.wait_for_timeout(500)

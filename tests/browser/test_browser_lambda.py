@@ -103,7 +103,7 @@ def test_every_realigning_node_has_one_line_that_is_not_saved(curve: CurvePage) 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
 def test_the_workflows_open_with_the_values_they_were_saved_with(opened: CurvePage, path: Path) -> None:
     workflow = json.loads(path.read_text(encoding="utf-8"))
-    opened.page.evaluate("workflow => window.app.loadGraphData(workflow)", workflow)
+    browser.load_workflow(opened.page, workflow)
     found = {node["id"]: node.get("widgets_values") for node in opened.serialized()["nodes"]}
     for node in workflow["nodes"]:
         if node["type"].startswith("DeRaDiff") and (values := node.get("widgets_values")):

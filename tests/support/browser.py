@@ -129,6 +129,17 @@ def load(page: Page, prompt: dict[str, Any], name: str) -> None:
     page.evaluate(build, [prompt, name])
 
 
+def load_workflow(page: Page, workflow: dict[str, Any]) -> None:
+    """A saved workflow in place of the one in the current tab: with every further tab the page becomes slower."""
+    page.evaluate(
+        """async (workflow) => {
+          const tab = window.app.extensionManager.workflow.activeWorkflow;
+          await window.app.loadGraphData(workflow, true, true, tab);
+        }""",
+        workflow,
+    )
+
+
 def queue(page: Page) -> dict[str, Any]:
     """Queue the graph for real and wait for its end: the server's history of it. Raises RuntimeError if it fails."""
     run = """async () => {

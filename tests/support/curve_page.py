@@ -14,6 +14,14 @@ SCHEDULE, SHOWN, SAMPLER, BETA, SECOND = 10, 11, 12, 14, 15
 START = [[0, 1], [0.5, 0.5], [1, 0]]
 HINT = "Click to add a point."
 
+STANDS = """() => {
+  const shown = [...document.querySelectorAll(".deradiff-curve")].find((each) => each.checkVisibility());
+  const place = JSON.stringify(shown?.getBoundingClientRect());
+  const stands = shown && place === window.placeBefore;
+  window.placeBefore = place;
+  return stands;
+}"""
+
 
 def prompt() -> dict[str, Any]:
     """A schedule that is shown (so that it can be queued without a model), and a sampler that leads nowhere."""
@@ -44,7 +52,7 @@ class CurvePage:
         expect(self.points).to_have_count(len(START))
 
     def load(self, workflow: dict[str, Any], shown: int = SCHEDULE) -> None:
-        self.page.evaluate("workflow => window.app.loadGraphData(workflow)", workflow)
+        browser.load_workflow(self.page, workflow)
         browser.frame(self.page, shown)
 
     def part(self, selector: str) -> Locator:
@@ -156,6 +164,7 @@ class CurvePage:
         self.page.keyboard.press("Control+z")
         expect(self.page.locator(".deradiff-curve[data-undone]")).to_have_count(0)  # nodes are made anew
         expect(self.points.first).to_be_visible()
+        self.page.wait_for_function(STANDS, polling=100)  # LiteGraph has yet to move it to its place
 
     def position(self, node: int = SCHEDULE) -> list[float]:
         return self.page.evaluate("id => [...window.app.canvas.graph.getNodeById(id).pos]", node)

@@ -18,14 +18,26 @@ FRONT_ENDS = sorted({version(PACKAGE), NEWER})  # ComfyUI's own and the newer on
 MODES = ["litegraph", "nodes2"]
 
 
+@pytest.fixture(scope="session")
+def servers() -> Iterator[dict[str, comfyui.Server]]:
+    """The servers that run, by front end: the tests come in an order that would start them again and again."""
+    started: dict[str, comfyui.Server] = {}
+    yield started
+    for server in started.values():
+        server.stop()
+
+
 @pytest.fixture(scope="session", params=FRONT_ENDS)
-def server(request: pytest.FixtureRequest) -> Iterator[comfyui.Server]:
-    base = comfyui.base_directory("standins")
-    comfyui.prepare(base)
-    checkpoints.write_once(base / "models")
-    other = None if request.param == version(PACKAGE) else environment.front_end(sys.executable)
-    with comfyui.Server(base, log=base / f"browser-{request.param}.log", front_end=other) as started:
-        yield started
+def server(request: pytest.FixtureRequest, servers: dict[str, comfyui.Server]) -> comfyui.Server:
+    if request.param not in servers:
+        base = comfyui.base_directory("standins")
+        comfyui.prepare(base)
+        checkpoints.write_once(base / "models")
+        other = None if request.param == version(PACKAGE) else environment.front_end(sys.executable)
+        started = comfyui.Server(base, log=base / f"browser-{request.param}.log", front_end=other)
+        started.start()
+        servers[request.param] = started
+    return servers[request.param]
 
 
 @pytest.fixture(scope="session")

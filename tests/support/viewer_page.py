@@ -114,7 +114,7 @@ class Viewer:
         return self.page.evaluate("() => JSON.parse(JSON.stringify(window.app.graph.serialize()))")
 
     def load(self, workflow: dict[str, Any]) -> None:
-        self.page.evaluate("workflow => window.app.loadGraphData(workflow)", workflow)
+        browser.load_workflow(self.page, workflow)
         browser.frame(self.page, VIEWER)
 
     def wrap(self) -> None:
