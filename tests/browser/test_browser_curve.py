@@ -144,11 +144,11 @@ def test_the_readout_follows_the_pointer_and_the_sampler_s_lambda(curve: CurvePa
     curve.go(0.25, 1.8)
     curve.reads(r"progress 0\.25: lambda x 0\.75 = 0\.3[78]")
     curve.set(SAMPLER, "lambda", 1.0)
-    curve.page.wait_for_timeout(100)
+    curve.page.wait_for_timeout(300)  # until the editor has seen it: ten looks a second
     curve.go(0.75, 1.8)
     curve.reads(r"progress 0\.7[45]: lambda x 0\.2[56] = 0\.2[56]")
     curve.remove(SAMPLER)
-    curve.page.wait_for_timeout(100)
+    curve.page.wait_for_timeout(300)  # until the editor has seen it: ten looks a second
     curve.go(0.25, 1.8)
     curve.reads(r"progress 0\.25: lambda x 0\.75")
 

@@ -349,10 +349,10 @@ def test_a_browser_that_is_named_and_not_there_is_refused(bare: Path, monkeypatc
 
 
 def test_playwright_s_own_browser_is_found(bare: Path) -> None:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        place = Path(playwright.chromium.executable_path)
+    asked = subprocess.run(
+        [sys.executable, "-c", browser_setup.PLAYWRIGHT_S], capture_output=True, text=True, check=True
+    )
+    place = Path(asked.stdout.strip())
     assert browser_setup.find(sys.executable) is None
     assert browser_setup.find(_program(place.parent, place.name)) is None, "not an interpreter"
     assert browser_setup.find(sys.executable) == str(place)
