@@ -10,6 +10,8 @@ import os
 import sys
 from pathlib import Path
 
+import pytest
+
 pytest_plugins = ["support.fixtures_engine", "support.fixtures_browser"]
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -60,3 +62,9 @@ def _import_pack() -> None:
 
 _start_comfyui()
 _import_pack()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The browser tests come last: their one Playwright keeps an event loop running, in which nobody else may start another."""
+    items.sort(key=lambda item: item.path.is_relative_to(ROOT / "tests" / "browser"))
