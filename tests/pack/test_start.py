@@ -16,7 +16,7 @@ import pytest
 TESTS = Path(__file__).resolve().parents[1]
 ROOT = TESTS.parent
 FOLDER = "ComfyUI DeRaDiff"
-MOST_SECONDS = 0.050
+MOST_CALLS = 50_000  # measured: 34,608 on ComfyUI 0.3.75 in every run, about 40 ms; 36,731 on 0.33.0
 
 
 def _install(base: Path) -> None:
@@ -58,12 +58,15 @@ def test_the_web_folder_is_found_with_its_help_pages(started: dict) -> None:
     assert {path.stem for path in (folder / "docs").glob("*.md")} == set(started["nodes"])
 
 
-def test_importing_the_pack_adds_at_most_fifty_milliseconds(started: dict, capsys: pytest.CaptureFixture[str]) -> None:
-    """Core's whole loading of the pack: import, node list, schemas. The first time compiles; it is once per installation."""
+def test_importing_the_pack_costs_little(started: dict, capsys: pytest.CaptureFixture[str]) -> None:
+    """Core's whole loading of the pack: import, node list, schemas. The first time compiles; it is once per installation.
+    The time is printed and the calls are judged: the time of one and the same loading doubles on a busy machine.
+    """
     first, *again = started["seconds"]
     with capsys.disabled():
-        print(f"\nThe pack adds {1000 * min(again):.0f} ms to ComfyUI's start ({1000 * first:.0f} ms the first time).")  # noqa: T201
-    assert min(again) <= MOST_SECONDS
+        print(f"\nThe pack adds {1000 * min(again):.0f} ms to ComfyUI's start ({1000 * first:.0f} ms the first time),")  # noqa: T201
+        print(f"by {started['calls']} calls.")  # noqa: T201
+    assert 0 < started["calls"] <= MOST_CALLS
 
 
 def test_importing_the_pack_pulls_in_nothing_that_comfyui_has_not_loaded(started: dict) -> None:

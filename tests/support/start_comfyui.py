@@ -10,6 +10,7 @@ import os
 import sys
 import time
 from pathlib import Path
+from types import FrameType
 
 
 def _options(base: str) -> None:
@@ -27,6 +28,37 @@ def _of_packs(base: str) -> list[str]:
     return [name for name in sys.modules if name.startswith(base.replace(".", "_x_"))]
 
 
+def _load(base: str) -> None:
+    """The packs as if for the first time, by core's loader."""
+    import nodes
+
+    for name in _of_packs(base):
+        del sys.modules[name]
+    asyncio.run(nodes.init_external_custom_nodes())
+
+
+def _seconds(base: str) -> float:
+    started = time.perf_counter()
+    _load(base)
+    return time.perf_counter() - started
+
+
+def _calls(base: str) -> int:
+    """How many functions, in Python and in C, one loading calls: its cost in a unit that a busy machine does not change."""
+    calls = 0
+
+    def count(_frame: FrameType, event: str, _argument: object) -> None:
+        nonlocal calls
+        calls += event in ("call", "c_call")
+
+    sys.setprofile(count)
+    try:
+        _load(base)
+    finally:
+        sys.setprofile(None)
+    return calls
+
+
 def main(base: str, result: str) -> None:
     """Load everything in BASE/custom_nodes by core's loader, several times; write the findings to RESULT as JSON."""
     _options(base)
@@ -34,13 +66,7 @@ def main(base: str, result: str) -> None:
 
     asyncio.run(nodes.init_builtin_extra_nodes())
     core, loaded = set(nodes.NODE_CLASS_MAPPINGS), set(sys.modules)
-    seconds = []
-    for _ in range(7):
-        for name in _of_packs(base):
-            del sys.modules[name]
-        started = time.perf_counter()
-        asyncio.run(nodes.init_external_custom_nodes())
-        seconds.append(time.perf_counter() - started)
+    seconds = [_seconds(base) for _ in range(7)]
     ours = {id_: node for id_, node in nodes.NODE_CLASS_MAPPINGS.items() if id_ not in core}
     found = {
         "nodes": {id_: node.RELATIVE_PYTHON_MODULE for id_, node in ours.items()},
@@ -48,6 +74,7 @@ def main(base: str, result: str) -> None:
         "web": nodes.EXTENSION_WEB_DIRS,
         "modules": sorted({*sys.modules} - loaded - {*_of_packs(base)}),
         "seconds": seconds,
+        "calls": _calls(base),
     }
     Path(result).write_text(json.dumps(found), encoding="utf-8")
 
