@@ -70,6 +70,8 @@ def prepare(base: Path) -> None:
 def _install(target: Path) -> None:
     """A link to the checkout; a copy where links are not allowed (Windows without developer mode)."""
     if target.is_symlink():
+        if target.resolve() == CHECKOUT:
+            return
         target.unlink()
     elif target.exists():
         shutil.rmtree(target)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["support.fixtures_engine", "support.fixtures_browser"]
+pytest_plugins = ["support.fixtures_engine"]
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -64,7 +64,23 @@ _start_comfyui()
 _import_pack()
 
 
-@pytest.hookimpl(trylast=True)
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks at the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The browser tests come last: their one Playwright keeps an event loop running, in which nobody else may start another."""
-    items.sort(key=lambda item: item.path.is_relative_to(ROOT / "tests" / "browser"))
+    """With several workers: what shares fixtures, a file or the browser tests, runs on one of them."""
+    browser = ROOT / "tests" / "browser"
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(browser.stem if item.path.is_relative_to(browser) else item.path.stem))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The figures that tests recorded (`record_property("figure", text)`)."""
+    figures = [
+        text
+        for report in terminalreporter.getreports("passed")
+        for name, text in report.user_properties
+        if name == "figure"
+    ]
+    if figures:
+        terminalreporter.section("figures")
+    for text in figures:
+        terminalreporter.line(text)

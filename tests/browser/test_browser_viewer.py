@@ -8,8 +8,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, expect
 from support import browser
-from support.browser import comfyui
-from support.fixtures_browser import MODES
+from support.browser import MODES, comfyui
 from support.viewer_page import LAMBDAS, OTHER, SAMPLER, VIEWER, Viewer, prompt
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import comfy.sd
 import pytest
 import torch
@@ -37,7 +39,7 @@ def _load(zoo: Zoo, form: str) -> ModelPatcher:
 
 @pytest.mark.parametrize("form", [PLAIN, SCALED])
 def test_lambda_1_is_nearer_to_full_precision_than_merged_weights(
-    zoo: Zoo, form: str, capsys: pytest.CaptureFixture[str]
+    zoo: Zoo, form: str, record_property: Callable[[str, object], None]
 ) -> None:
     """Core merges a LoRA into fp8 weights and rounds them to fp8 again; in the forward pass the LoRA keeps its own precision."""
     path, task = zoo.lora_path("sd15", 3), engine.task_for("sd15", cfg=1.0)
@@ -45,6 +47,5 @@ def test_lambda_1_is_nearer_to_full_precision_than_merged_weights(
     reference = _load(zoo, form)
     ours = engine.difference(engine.by_us(reference, engine.lora_pair(reference, path), 1.0, task), full)
     merged = engine.difference(engine.by_core(engine.with_lora(_load(zoo, form), path), task), full)
-    with capsys.disabled():
-        print(f"\n{form}: off by {ours:.4f} in the forward pass, {merged:.4f} merged")  # noqa: T201
+    record_property("figure", f"{form}: off by {ours:.4f} in the forward pass, {merged:.4f} merged")
     assert ours < merged

@@ -16,7 +16,7 @@ sys.path.insert(0, str(ROOT / "demo"))
 
 import browser_setup  # noqa: E402
 import comfyui  # noqa: E402
-import environment  # noqa: E402, F401 (for fixtures_browser)
+import environment  # noqa: E402, F401 (for the fixtures)
 
 WINDOW = {"width": 1500, "height": 1000}
 SCREENSHOTS = ROOT / "demo" / "output" / "viewer"
@@ -30,6 +30,7 @@ SETTINGS = {
     "Comfy.Workflow.Persist": False,
 }
 SCRIPTS = f"/extensions/{comfyui.PACK}/"
+MODES = ["litegraph", "nodes2"]
 LIMIT = 15_000  # milliseconds
 LOADING = 120_000  # the page for the first time, on a busy machine
 

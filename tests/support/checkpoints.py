@@ -15,8 +15,10 @@ import torch
 from support import scorer_folders, standins
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "demo" / "training"))
+sys.path[:0] = [str(ROOT / "demo"), str(ROOT / "demo" / "training")]
 
+import comfyui  # noqa: E402
+from machine import alone  # noqa: E402
 from networks import text_encoder  # noqa: E402
 
 Weights = dict[str, torch.Tensor]
@@ -205,7 +207,16 @@ def write_all(models: Path) -> None:
     scorer_folders.write_clip(models / "deradiff_scorers" / "PickScore_v1")
 
 
-def write_once(models: Path) -> None:
+def installed() -> Path:
+    """The base directory of a server, prepared, with every file: for the tests of several processes."""
+    base = comfyui.base_directory("standins")
+    with alone(base.with_name(base.name + ".lock")):
+        comfyui.prepare(base)
+        _write_once(base / "models")
+    return base
+
+
+def _write_once(models: Path) -> None:
     """Every file, written anew only when what writes them has changed."""
     sources = [Path(__file__), Path(standins.__file__), ROOT / "demo/training/networks.py"]
     stamp, wanted = models / "written.txt", hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()

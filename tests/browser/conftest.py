@@ -1,4 +1,6 @@
-"""ComfyUI's server in each front end and one Chromium, for all browser tests; the curve editor's page, LiteGraph and Nodes 2.0."""
+"""ComfyUI's server in each front end and one Chromium, for all browser tests; the curve editor's page, LiteGraph and Nodes 2.0.
+They end with this package: Playwright keeps an event loop running, in which nobody else may start another.
+"""
 
 from __future__ import annotations
 
@@ -8,17 +10,15 @@ from importlib.metadata import version
 
 import pytest
 from playwright.sync_api import Browser
-
 from support import browser, checkpoints
-from support.browser import comfyui, environment
+from support.browser import MODES, comfyui, environment
 from support.curve_page import CurvePage
 
 PACKAGE, NEWER = environment.NEWER_FRONT_END.split("==")
 FRONT_ENDS = sorted({version(PACKAGE), NEWER})  # ComfyUI's own and the newer one, once if they are the same
-MODES = ["litegraph", "nodes2"]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def servers() -> Iterator[dict[str, comfyui.Server]]:
     """The servers that run, by front end: the tests come in an order that would start them again and again."""
     started: dict[str, comfyui.Server] = {}
@@ -27,12 +27,10 @@ def servers() -> Iterator[dict[str, comfyui.Server]]:
         server.stop()
 
 
-@pytest.fixture(scope="session", params=FRONT_ENDS)
+@pytest.fixture(scope="package", params=FRONT_ENDS)
 def server(request: pytest.FixtureRequest, servers: dict[str, comfyui.Server]) -> comfyui.Server:
     if request.param not in servers:
-        base = comfyui.base_directory("standins")
-        comfyui.prepare(base)
-        checkpoints.write_once(base / "models")
+        base = checkpoints.installed()
         other = None if request.param == version(PACKAGE) else environment.front_end(sys.executable)
         started = comfyui.Server(base, log=base / f"browser-{request.param}.log", front_end=other)
         started.start()
@@ -40,14 +38,14 @@ def server(request: pytest.FixtureRequest, servers: dict[str, comfyui.Server]) -
     return servers[request.param]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
     browser.SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     with browser.launched() as launched:
         yield launched
 
 
-@pytest.fixture(scope="session", params=MODES)
+@pytest.fixture(scope="package", params=MODES)
 def opened(request: pytest.FixtureRequest, server: comfyui.Server, chromium: Browser) -> Iterator[CurvePage]:
     page = browser.opened(chromium, server, Comfy_VueNodes_Enabled=request.param == "nodes2")
     yield CurvePage(page, request.param)
