@@ -12,7 +12,7 @@ serve: ## leave that ComfyUI up at http://127.0.0.1:8188
 WORKERS = 2
 test: BROWSER = --browser
 test: ## the whole suite against the real ComfyUI and a Chromium, which is installed if there is none
-	@$(ENVIRONMENT) export CHROMIUM FRONTEND; OMP_NUM_THREADS=1 "$$PYTHON" -m pytest -n $(WORKERS) --dist loadgroup
+	@$(ENVIRONMENT) export CHROMIUM FRONTEND; OMP_NUM_THREADS=1 "$$PYTHON" -m pytest -n $(WORKERS)
 
 QUICK = tests/method tests/nodes/test_contract.py tests/pack/test_rings.py tests/engine/test_first_step.py tests/engine/test_guidance.py
 NOT_QUICK = --ignore=tests/method/test_mixture_truth.py --ignore=tests/method/test_gaussian_truth.py -k 'not whatever_the_text'

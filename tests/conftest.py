@@ -9,11 +9,13 @@ import importlib.util
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 pytest_plugins = ["support.fixtures_engine"]
 ROOT = Path(__file__).resolve().parent.parent
+BROWSER = "tests/browser/"
 
 
 def _start_comfyui() -> None:
@@ -64,12 +66,16 @@ _start_comfyui()
 _import_pack()
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks at the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With several workers: what shares fixtures, a file or the browser tests, runs on one of them."""
-    browser = ROOT / "tests" / "browser"
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(browser.stem if item.path.is_relative_to(browser) else item.path.stem))
+@pytest.hookimpl(optionalhook=True)  # pytest-xdist's; nothing else needs it
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With several workers: what shares fixtures, a file or the whole of the browser tests, runs on one of them."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByFixtures(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return BROWSER if nodeid.startswith(BROWSER) else super()._split_scope(nodeid)
+
+    return ByFixtures(config, log)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
