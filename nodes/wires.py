@@ -16,13 +16,15 @@ Batch = TypeVar("Batch", torch.Tensor, tuple, list)
 class Entry:
     """One lambda of a sweep, sampled by realignment or, as a baseline, from the model with interpolated weights.
 
-    kl: nats from the reference for each sample, NaN where it is unknown (one model evaluated, or weights interpolated).
+    kl: nats from the reference for each sample, NaN where it is unknown. kl_error: how far each may be off either way; () or 0
+    where it was measured.
     """
 
     strength: float
     method: str
     seconds: float
     kl: tuple[float, ...]
+    kl_error: tuple[float, ...] = ()
 
     def label(self) -> str:
         return f"λ = {self.strength:g}" + ("" if self.method == REALIGNED else " (weights)")
