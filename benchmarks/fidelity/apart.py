@@ -44,9 +44,7 @@ def _beside(base: ModelPatcher, lab: Lab, subject: Subject) -> ModelPatcher:
     model, weight = METHODS[subject.method](lab, subject, 1.0)
     if subject.method != REALIGNED:
         return realign(base, model, weight)
-    return realign(
-        realign(base, lab.reference(), (1 - weight) * samples.ALMOST_ONE), model, weight * samples.ALMOST_ONE
-    )
+    return realign(realign(base, lab.reference(), (1 - weight)), model, weight)
 
 
 def markdown(found: Results) -> list[str]:

@@ -37,7 +37,7 @@ REFERENCE, RETRAINED, REALIGNED = "reference", "retrained", "realigned"
 
 
 def _retrained(lab: Lab, subject: Subject, anchor: float) -> tuple[ModelPatcher, float]:
-    return network.patcher(lab.retrained(subject.strength * anchor, subject.seed)), samples.ALMOST_ONE
+    return network.patcher(lab.retrained(subject.strength * anchor, subject.seed)), 1.0
 
 
 def _realigned(lab: Lab, subject: Subject, anchor: float) -> tuple[ModelPatcher, float]:
@@ -46,18 +46,18 @@ def _realigned(lab: Lab, subject: Subject, anchor: float) -> tuple[ModelPatcher,
 
 def _interpolated(lab: Lab, subject: Subject, anchor: float) -> tuple[ModelPatcher, float]:
     model = network.patcher(lab.retrained(anchor, subject.seed))
-    return interpolated(lab.reference(), model, subject.strength), samples.ALMOST_ONE
+    return interpolated(lab.reference(), model, subject.strength), 1.0
 
 
 def _lora(lab: Lab, subject: Subject, anchor: float) -> tuple[ModelPatcher, float]:
     """The anchor's change of weights at rank lora.RANK, as core loads it at strength lambda, on weights of its own."""
     file = lora.from_difference(lab.weights, lab.retrained(anchor, subject.seed))
     patched, _ = comfy.sd.load_lora_for_models(lab.reference(), None, file, subject.strength, 0.0)
-    return patched, samples.ALMOST_ONE
+    return patched, 1.0
 
 
 def _longer(lab: Lab, subject: Subject, anchor: float) -> tuple[ModelPatcher, float]:
-    return network.patcher(lab.longer(subject.strength)), samples.ALMOST_ONE
+    return network.patcher(lab.longer(subject.strength)), 1.0
 
 
 # What is given to realign: an aligned model and lambda. For a model on its own, lambda is just short of 1.

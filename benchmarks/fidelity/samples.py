@@ -12,7 +12,6 @@ from deradiff.nodes.runs.measured import measured_sample
 from deradiff.nodes.runs.sampling import Settings, sample
 
 BATCH = 10 * len(scenes.CAPTIONS)
-ALMOST_ONE = 1 - 1e-7  # at lambda 1 itself the reference is not evaluated, and the KL not known
 
 
 @dataclass(frozen=True)
@@ -56,9 +55,10 @@ def measured(realigned: ModelPatcher, sampler: Sampler, count: int, seed: int) -
     """`count` samples of a realigned MODEL, from the same noise as plain()'s, each with its KL from the MODEL's reference."""
     out, kl = [], []
     for index in range(_batches(count)):
-        found = measured_sample(realigned, sampler.settings(seed + index), *_conditioning(), _empty(), _quiet)
+        inputs = (sampler.settings(seed + index), *_conditioning(), _empty(), _quiet)
+        found = measured_sample(realigned, *inputs, everywhere=True)
         out.append(found[0]["samples"])
-        kl.append(torch.tensor(found[1]))
+        kl.append(torch.tensor(found[1].kl))
     return Sampled(torch.cat(out).clone(), captions(count), torch.cat(kl))
 
 

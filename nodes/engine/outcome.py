@@ -11,10 +11,22 @@ from ..method.divergence import Divergence
 
 
 @dataclass(frozen=True)
+class Reused:
+    """What reuse cost, in evaluations of one model, and how far the latent is predicted to be from that of exact, see Evaluation."""
+
+    cost: float
+    error: float
+
+    def __str__(self) -> str:
+        return f"{self.cost:.2f} of one model, predicted error {self.error:.2g}"
+
+
+@dataclass(frozen=True)
 class Outcome:
-    """divergence: the estimated KL(realigned || reference) of each sample; empty if nothing was evaluated."""
+    """divergence: the estimated KL(realigned || reference) of each sample; empty if nothing was evaluated. reuse: None without it."""
 
     divergence: Divergence
+    reuse: Reused | None = None
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from ..method.weights import Weight
 from . import KEY, LOG, check, companion, unreached
 from .aligned import RUN_WRAPPERS, Branches
 from .first_step import FirstStep
-from .outcome import Outcome, asked
+from .outcome import asked
 from .request import Request
 from .run import Run
 
@@ -125,7 +125,7 @@ def _sample(
     registered = model.get_additional_models_with_key(KEY)
     hooked = any("hooks" in cond for conds in guider.conds.values() for cond in conds)
     companions = companion.hookable(registered) if hooked else registered
-    request = Request(noise.shape, sigmas.tolist(), seed or 0, denoise_mask)
+    request = Request(noise.shape, sigmas.tolist(), seed or 0, denoise_mask, _adds_noise(sampler))
     run = Run(
         guider,
         companions,
@@ -141,8 +141,11 @@ def _sample(
     try:
         output = executor(noise, latent_image, sampler, sigmas, denoise_mask, callback, disable_pbar, seed, **kwargs)
         run.check()
+        outcome = run.outcome()
+        if outcome.reuse is not None:
+            LOG.info("Evaluation 'reuse' cost %s.", outcome.reuse)
         if told is not None:
-            told.found.append(Outcome(run.divergence()))
+            told.found.append(outcome)
     finally:
         run.models.close()
         model.set_additional_models(KEY, registered)

@@ -8,11 +8,13 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
+import comfy.model_sampling
 import torch
 from comfy.model_patcher import ModelPatcher
 
 from ..method.divergence import Divergence
 from ..method.evaluation import EXACT, Evaluation
+from ..method.forecast import Course
 from ..method.mixture import Share
 from ..method.weights import Weight
 from . import unreached
@@ -21,7 +23,7 @@ from .field import Field
 from .first_step import FirstStep
 from .measuring import Measuring
 from .models import Models
-from .outcome import Asked
+from .outcome import Asked, Outcome
 from .predicted import Predicted
 from .progress import Progress
 from .request import Request
@@ -33,6 +35,11 @@ def _progress(reference: ModelPatcher, weights: Sequence[Weight], request: Reque
     if not request.sigmas or not any(weight.moves for weight in weights):
         return None
     return Progress(reference.get_model_object("model_sampling"), request.sigmas)
+
+
+def _course(guider: Any, request: Request) -> Course:
+    flow = isinstance(guider.model_patcher.get_model_object("model_sampling"), comfy.model_sampling.CONST)
+    return Course(request.sigmas, getattr(guider, "cfg", 1.0), request.noisy, flow)
 
 
 class Run:
@@ -67,11 +74,12 @@ class Run:
             if acts or (everywhere and number == origin)
         ]
         self._reached = False
-        self._predict: Callable[[Call, Sequence[Share]], Predicted] = (
-            partial(exact, self.models)
+        self._turns = (
+            None
             if evaluation.kind == EXACT
-            else OneInTurn(evaluation, self.models, request.sigmas, request.seed, getattr(guider, "cfg", 1.0))
+            else OneInTurn(evaluation, self.models, _course(guider, request), request.seed)
         )
+        self._predict: Callable[[Call, Sequence[Share]], Predicted] = self._turns or partial(exact, self.models)
         self._measuring = Measuring(guider, self.models, request, origin, everywhere) if asked is not None else None
         handler = guider.model_options.get(HANDLER)
         if self._measuring is not None and handler is not None:
@@ -98,6 +106,7 @@ class Run:
             raise ValueError(unreached.message(self._guider.model_options))
         self.models.check()
 
-    def divergence(self) -> Divergence:
-        """How far the run drifted from its origin; nothing unless somebody asked."""
-        return self._measuring.read() if self._measuring is not None else Divergence()
+    def outcome(self) -> Outcome:
+        """At the end of a run: how far it drifted from its origin, if somebody asked, and what reuse cost."""
+        divergence = self._measuring.read() if self._measuring is not None else Divergence()
+        return Outcome(divergence, self._turns.reused() if self._turns is not None else None)

@@ -9,12 +9,14 @@ from collections.abc import Mapping, Sequence
 import torch
 
 from ..method import mixture
-from ..method.evaluation import EXACT, REUSE, STOCHASTIC, Evaluation, Refresh, Steps, Turns
+from ..method.evaluation import EXACT, REUSE, STOCHASTIC, Evaluation, Steps, Turns
+from ..method.forecast import Course, Forecast
 from ..method.mixture import Share
 from ..method.reuse import Differences
 from . import LOG
 from .aligned import Branches, Call
 from .models import Models
+from .outcome import Reused
 from .predicted import Predicted
 
 
@@ -44,15 +46,12 @@ def in_turn(shares: Sequence[Share]) -> bool:
 class OneInTurn:
     """Chooses a model for each step of the sampler; every evaluation within one step uses the same model."""
 
-    def __init__(
-        self, evaluation: Evaluation, models: Models, sigmas: Sequence[float], seed: int, guidance: float
-    ) -> None:
-        """sigmas: of the run; seed: of its noise; guidance: the guider's cfg, 1 where it has none."""
+    def __init__(self, evaluation: Evaluation, models: Models, course: Course, seed: int) -> None:
+        """course: of the run; seed: of its noise."""
         self._evaluation = evaluation
         self._models = models
-        self._guidance = guidance
-        self._steps = Steps(sigmas)
-        self._refresh = Refresh(evaluation.tolerance)
+        self._course = course
+        self._steps = Steps(course.sigmas)
         self._turns = Turns(models.count - 1, seed if evaluation.kind == STOCHASTIC else None)
         # Of the last call. Guidance that evaluates again at one latent passes the very same object.
         self._timestep: torch.Tensor | None = None
@@ -61,13 +60,14 @@ class OneInTurn:
         self._choice: int | None = None  # None: every model
         self._differences: dict[tuple, tuple[Differences, list, int]] = {}
         self._told = False
+        self._calls = self._evaluations = 0
 
     def __call__(self, call: Call, shares: Sequence[Share]) -> Predicted:
         """One evaluation of the guider, by the model whose turn it is."""
         if not in_turn(shares):
             self._say_exact(shares)
             self._differences.clear()
-            return exact(self._models, call, shares)
+            return self._exact(call, shares)
         weights = [float(share) for share in shares]
         if call.timestep is not self._timestep:
             self._begin(call.timestep, weights)
@@ -80,14 +80,26 @@ class OneInTurn:
         self._turn += 1
         self._differences = {key: kept for key, kept in self._differences.items() if kept[2] >= self._turn - 1}
         if self._steps.new(self._sigma):
-            everything = self._evaluation.kind == REUSE and self._refresh.due(self._change(), self._steps, self._turns)
+            everything = self._evaluation.kind == REUSE and not self._affordable(weights)
             self._choice = None if everything else self._turns.pick(weights)
 
-    def _change(self) -> float | None:
-        """The largest change of a difference when it was measured last; None where one is unknown."""
-        changes = [kept.change for kept, _, _ in self._differences.values()]
-        known = [change.item() for change in changes if change is not None]
-        return max(known) if known and len(known) == len(changes) else None
+    def _affordable(self, weights: Sequence[float]) -> bool:
+        """Whether turns from here on keep the predicted error of the final latent within the tolerance."""
+        kept = [differences for differences, _, _ in self._differences.values()]
+        most = self._evaluation.tolerance
+        return bool(kept) and all(differences.ending(self._steps.at, weights) <= most for differences in kept)
+
+    def reused(self) -> Reused | None:
+        """What reuse cost and how far it is off, None for another evaluation or where nothing was evaluated."""
+        if self._evaluation.kind != REUSE or not self._calls:
+            return None
+        error = max((differences.error for differences, _, _ in self._differences.values()), default=0.0)
+        return Reused(self._evaluations / self._calls, error)
+
+    def _evaluate(self, wanted: Sequence[int], call: Call) -> dict[int, Branches]:
+        self._calls += 1
+        self._evaluations += len(wanted)
+        return self._models.evaluate(wanted, call)
 
     def _drawn(self, call: Call) -> Predicted:
         assert self._choice is not None
@@ -96,20 +108,31 @@ class OneInTurn:
 
     def _reused(self, call: Call, weights: Sequence[float]) -> Predicted:
         key = (*map(id, call.conds), *sorted(call.additions))
-        differences, _, turn = self._differences.get(key, (Differences(len(weights), self._guidance), [], 0))
+        differences, _, turn = self._differences.get(key) or (self._fresh(len(weights)), [], 0)
         if (
             turn == self._turn
         ):  # the same branches again at one latent: a perturbed evaluation that the key does not tell apart
-            return exact(self._models, call, weights)
+            return self._exact(call, weights)
         self._differences[key] = (differences, call.conds, self._turn)
         if self._choice is None or not differences.known:
-            found = self._models.evaluate(range(len(weights)), call)
+            found = self._evaluate(range(len(weights)), call)
             differences.learn(self._turn, self._sigma, found)
-            return Predicted(mixed(found, weights), found)
-        denoised = self._models.evaluate([self._choice], call)[self._choice]
+            exactly = mixed(found, weights)
+            differences.note(self._steps.at, call.x, exactly, weights, held=False)
+            return Predicted(exactly, found)
+        denoised = self._evaluate([self._choice], call)[self._choice]
         result = differences.mix(self._turn, self._sigma, self._choice, denoised, weights)
+        differences.note(self._steps.at, call.x, result, weights, held=True)
         reference = denoised if self._choice == 0 else differences.reference(self._sigma, self._choice, denoised)
         return Predicted(result, {0: reference}, differences.change)
+
+    def _exact(self, call: Call, shares: Sequence[Share]) -> Predicted:
+        self._calls += 1
+        self._evaluations += sum(map(counts, shares))
+        return exact(self._models, call, shares)
+
+    def _fresh(self, models: int) -> Differences:
+        return Differences(models, self._course.guidance, Forecast(self._course))
 
     def _say_exact(self, shares: Sequence[Share]) -> None:
         if not self._told and sum(map(counts, shares)) > 1:

@@ -9,15 +9,15 @@ from dataclasses import dataclass
 
 EXACT, REUSE, STOCHASTIC = "exact", "reuse", "stochastic"
 KINDS = (EXACT, REUSE, STOCHASTIC)
-TOLERANCE = 0.3
+TOLERANCE = 0.05
 
 
 @dataclass(frozen=True)
 class Evaluation:
     """exact: every model that has a weight. reuse: one model per step, with reused differences to the others. stochastic: one model per step.
 
-    tolerance: how large the error of a reused difference may become, see Refresh; 0 is exact. Raises ValueError for an unknown
-    kind or a tolerance that is not a finite number of at least 0.
+    tolerance: of reuse, how far the final latent may be from that of exact, relative to the distance of reference and aligned; 0 is
+    exact. Raises ValueError for an unknown kind or a tolerance that is not a finite number of at least 0.
     """
 
     kind: str = EXACT
@@ -41,11 +41,6 @@ class Turns:
         """aligned: how many aligned models there are."""
         drawn = random.Random(seed)
         self._owed = [0.0 if seed is None else drawn.random() - 0.5 for _ in range(aligned)]
-
-    @property
-    def even(self) -> bool:
-        """Whether every model has had about as many turns as its weight says: a cycle of turns is complete."""
-        return all(abs(owed) <= 0.25 for owed in self._owed)
 
     def pick(self, weights: Sequence[float]) -> int:
         """weights: of the reference and the aligned models, in 0..1 and of sum 1. Returns the index of the chosen model, 0 for the reference."""
@@ -76,38 +71,3 @@ class Steps:
         )  # churn begins above the first
         before, self.at = self.at, at
         return at != before
-
-    @property
-    def left(self) -> int:
-        """How many steps follow this one."""
-        return len(self._sigmas) - 1 - self.at
-
-    @property
-    def ahead(self) -> float:
-        """The fraction of the run's steps that remain, this step included."""
-        return (self.left + 1) / max(len(self._sigmas), 1)
-
-
-class Refresh:
-    """When reuse evaluates every model: until the difference has settled, and again near the end.
-
-    A difference that changes by c from step to step, relative to itself, may be reused as soon as c times the remaining
-    fraction of the run is within the tolerance, because its error accumulates over that fraction. So with a lower tolerance
-    the models begin to take turns later, which costs more and is closer to exact. A cycle of turns is always completed, as
-    its errors cancel only as a whole. The longer both models run at the start, the longer they run together near the end:
-    for half as many steps, where samplers of second order amplify errors.
-    """
-
-    def __init__(self, tolerance: float) -> None:
-        self._tolerance = tolerance
-        self._waited = 0  # steps before the first turn
-        self._turned = False
-
-    def due(self, change: float | None, steps: Steps, turns: Turns) -> bool:
-        """Whether to evaluate every model at this step. change: c above, as last measured; None if it never was."""
-        settled = change is not None and change * steps.ahead <= self._tolerance
-        before_the_end = 1 <= steps.left <= (self._waited + 1) // 2
-        due = change is None or before_the_end or (not settled and turns.even)
-        self._turned |= not due
-        self._waited += not self._turned
-        return due

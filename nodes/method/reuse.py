@@ -15,6 +15,8 @@ from dataclasses import dataclass
 
 import torch
 
+from .forecast import Forecast
+
 Branches = list[torch.Tensor]
 _SMOOTHING = 0.5  # the share of a measured correction that is applied
 
@@ -31,9 +33,10 @@ class _Seen:
 class Differences:
     """What the models predict relative to each other, along one trajectory and for one set of conditioning branches."""
 
-    def __init__(self, models: int, guidance: float = 1.0) -> None:
+    def __init__(self, models: int, guidance: float = 1.0, forecast: Forecast | None = None) -> None:
         """models: how many there are, the reference first. guidance: the scale of the first branch's offset from the last."""
         self._guidance = guidance
+        self._forecast = forecast
         self._seen: dict[int, _Seen] = {}
         self._eps: list[Branches] = [[] for _ in range(models)]  # (D_m - D_reference) / sigma of each branch
         self.change: torch.Tensor | None = None  # as last measured, relative to the difference itself; ()
@@ -70,6 +73,41 @@ class Differences:
         """The reference's branches where only `model` was evaluated."""
         return [torch.add(d, eps, alpha=-sigma) for d, eps in zip(denoised, self._eps[model], strict=True)]
 
+    @property
+    def error(self) -> float:
+        """The relative error of the latent as predicted so far."""
+        return 0.0 if self._forecast is None else self._forecast.error
+
+    def ending(self, step: int, weights: Sequence[float]) -> float:
+        """The relative error of the final latent if the models take turns from this step on; infinite where nothing is known."""
+        if self.change is None or self._forecast is None:
+            return math.inf
+        return self._forecast.ending(step, self._apart(weights), self._variance(weights), self.change)
+
+    def note(self, step: int, x: torch.Tensor, mixed: Branches, weights: Sequence[float], held: bool) -> None:
+        """Follow the error: one step whose prediction was `mixed`, by all models or with held differences."""
+        if self._forecast is not None:
+            error = 0.0
+            if held and self.change is not None:
+                error = (self.change.square() * self._variance(weights)).item()
+            self._forecast.add(step, x, self._guided(mixed), self._apart(weights), error)
+
+    def _apart(self, weights: Sequence[float]) -> torch.Tensor:
+        """The aligned models' mean difference from the reference, in noise space, guided; (B, ...)."""
+        parts = [weight * self._guided(eps) for weight, eps in zip(weights[1:], self._eps[1:], strict=True)]
+        return sum(parts[1:], parts[0]) / sum(weights[1:])
+
+    def _variance(self, weights: Sequence[float]) -> torch.Tensor:
+        """The squared norm, in the mean over the turns, of what is held where one model is evaluated; guided, ()."""
+        parts = [self._guided(eps) for eps in self._eps[1:]]
+        shares = torch.tensor(weights[1:], device=parts[0].device, dtype=parts[0].dtype)
+        flat = torch.stack([part.flatten() for part in parts])
+        return (shares * flat.square().sum(dim=1)).sum() - (shares @ flat).square().sum()
+
+    def _guided(self, branches: Branches) -> torch.Tensor:
+        """Where it affects the result."""
+        return branches[-1] + self._guidance * (branches[0] - branches[-1])
+
     def _measure(self, model: int, now: _Seen, other: int, seen: _Seen) -> None:
         """Correct the difference of two models by what it was when `other` was evaluated, between two evaluations of `model`."""
         before = self._seen[model]
@@ -86,7 +124,7 @@ class Differences:
 
     def _changed(self, held: Branches, errors: Branches) -> torch.Tensor:
         """The error of a held difference, relative to itself, after guidance, where it affects the result. ()"""
-        size, error = (found[-1] + self._guidance * (found[0] - found[-1]) for found in (held, errors))
+        size, error = self._guided(held), self._guided(errors)
         return error.norm() / size.norm().clamp_min(torch.finfo(size.dtype).tiny)
 
 
