@@ -1,7 +1,8 @@
-"""Choosing a lambda by scores: mean and standard error of each lambda, and the rules that name a winner.
+"""Choosing a lambda by scores: the mean of each lambda, the rules that name a winner, and how it compares with the others.
 
 The one-standard-error rule is that of Breiman et al., Classification and Regression Trees (1984), section 3.4.3: of all
 choices within one standard error of the best, take the simplest; here the smallest lambda, the closest to the reference.
+The error is that of the paired difference from the best: the samples of all lambdas share their noise.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import math
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+
+from .paired import Difference, difference
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,22 @@ class Choice:
     def winner(self) -> Row:
         return self.rows[self.index]
 
+    @property
+    def highest(self) -> Row:
+        """The contender of the highest mean, whether or not the rule admits it."""
+        return highest_mean([row for row in self.rows if row.contender])
+
+    @property
+    def runner_up(self) -> Row | None:
+        """Of the rows that could win, the highest mean beside the winner's; None if there is no other."""
+        others = [row for row, reason in zip(self.rows, self.excluded, strict=True) if not reason]
+        others = [row for row in others if row is not self.winner]
+        return highest_mean(others) if others else None
+
+    def lead(self, row: Row) -> Difference:
+        """How far the winner is ahead of a row, sample by sample."""
+        return difference(self.winner.scores, row.scores)
+
 
 def highest_mean(rows: Sequence[Row]) -> Row:
     """The row of the highest mean; the smallest lambda of several that are equal."""
@@ -75,13 +94,18 @@ def highest_mean(rows: Sequence[Row]) -> Row:
 
 
 def smallest_within_one_error(rows: Sequence[Row]) -> Row:
-    """The smallest lambda whose mean is at least the highest mean less that row's standard error.
+    """The smallest lambda that falls short of the highest mean by at most one standard error of their paired difference.
 
     One sample has no standard error; it counts as 0, which makes this the highest mean.
     """
     best = highest_mean(rows)
-    least = best.mean - (0.0 if math.isnan(best.error) else best.error)
-    return min((row for row in rows if row.mean >= least), key=lambda row: row.strength)
+    return min((row for row in rows if row is best or _within_one_error(best, row)), key=lambda row: row.strength)
+
+
+def _within_one_error(best: Row, row: Row) -> bool:
+    shortfall = difference(best.scores, row.scores)
+    error = 0.0 if math.isnan(shortfall.error) else shortfall.error
+    return shortfall.mean <= error or math.isclose(shortfall.mean, error)
 
 
 RULES = {
