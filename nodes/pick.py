@@ -8,7 +8,8 @@ import torch
 from comfy_api.latest import io
 
 from .report.plots import plot
-from .report.tables import Report, csv_text, markdown
+from .report.statements import Report
+from .report.tables import csv_text, markdown
 from .schema import CATEGORY, ScoresType, SweepType, schema
 from .scoring.choice import RULES, Row, choose
 from .wires import REALIGNED, Scores, Sweep

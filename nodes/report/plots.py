@@ -11,8 +11,9 @@ import numpy as np
 import torch
 
 from ..scoring.choice import Row
+from .digits import number
 from .figures import to_image
-from .tables import Report, number, verdict
+from .statements import Report, verdict
 
 WIDTH, HEIGHT = 1200, 520
 _DPI = 100

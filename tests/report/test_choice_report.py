@@ -8,7 +8,8 @@ import statistics
 import pytest
 import torch
 from deradiff.nodes.report import plots
-from deradiff.nodes.report.tables import Report, csv_text, markdown, number
+from deradiff.nodes.report.statements import Report
+from deradiff.nodes.report.tables import csv_text, markdown
 from deradiff.nodes.scoring.choice import Row, choose
 from deradiff.nodes.wires import Scores, Sweep
 from support.choices import BUDGET, HIGHEST, IMAGES, NAN, ROWS, SCORES, SWEEP, pick, read_csv, read_markdown, row
@@ -23,6 +24,8 @@ def test_the_table_reads_back() -> None:
     assert [r["KL (nats)"] for r in rows] == ["6", "0", "unknown", "unknown"]
     assert [r["PickScore / v1 (mean)"] for r in rows] == ["4", "1", "2.5", "9"]
     assert [r["standard error"] for r in rows] == ["1", "0", "0.5", "0"]
+    assert [r["difference from the chosen"] for r in rows] == ["-", "-3.0 ± 1.0", "-1.50 ± 0.50", "+5.0 ± 1.0"]
+    assert [r["the chosen beats it"] for r in rows] == ["-", "89 %", "89 %", "6 %"]
     assert [r[""] for r in rows] == ["chosen", "", "KL unknown", "baseline"]
     assert [r["model"] for r in rows] == ["realigned"] * 3 + ["weights interpolated"]
     assert "without the last step" in table and "cannot win under a KL budget" in table
@@ -32,7 +35,11 @@ def test_the_table_without_beta_and_with_one_sample() -> None:
     single = Sweep(SWEEP.entries, 1)
     table = pick(images=IMAGES[:4], sweep=single, scores=Scores("s", (1.0, 2.0, 3.0, 4.0)), trained_beta=0.0)[3]
     assert "β" not in table and "One sample for each lambda: no standard error" in table
-    assert {r["standard error"] for r in read_markdown(table)} == {"-"}
+    rows = read_markdown(table)
+    assert {r["standard error"] for r in rows} == {"-"}
+    assert [r["difference from the chosen"] for r in rows] == ["-2", "-1", "-", "+1"]
+    assert [r["the chosen beats it"] for r in rows] == ["unknown", "unknown", "-", "unknown"]
+    assert "whether λ = 1 beats λ = 0 is unknown from one sample**" in table and "%" not in table
 
 
 def test_the_csv_reads_back() -> None:
@@ -48,15 +55,10 @@ def test_the_csv_reads_back() -> None:
         pair = SCORES.values[2 * place : 2 * place + 2]
         assert float(r["mean"]) == statistics.fmean(pair)
         assert float(r["standard_error"]) == pytest.approx(abs(pair[0] - pair[1]) / 2)
+    assert [r["difference"] for r in rows] == ["", "-3.0", "-1.5", "5.0"]
+    assert [r["difference_error"] for r in rows] == ["", "1.0", "0.5", "1.0"]
+    assert [r["chance_chosen_is_better"][:5] for r in rows] == ["", "0.897", "0.897", "0.062"]
     assert {r["beta"] for r in read_csv(pick(trained_beta=0.0)[4])} == {""}
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [(NAN, "unknown"), (math.inf, "∞"), (6666.67, "6667"), (125000.0, "125000"), (0.03125, "0.03125")],
-)
-def test_numbers_read_easily(value: float, text: str) -> None:
-    assert number(value) == text
 
 
 def _report(

@@ -59,7 +59,7 @@ def test_one_standard_error_exactly_is_within() -> None:
     assert chosen([best, row(0.5, 3.0, 3.0), row(0.25, 2.9, 2.9)], ONE_ERROR) == 0.5  # short by 1 with an error of 1
     assert chosen([best, row(0.5, 2.0, 4.0)], ONE_ERROR) == 1.0, "short by the same in every sample"
     for short in range(1, 30):
-        assert chosen([row(1.0, short, 0, 0), row(0.5, 0, 0, 0)], ONE_ERROR) == 0.5, "rounding decides nothing"
+        assert chosen([row(1.0, short / 10, 0, 0), row(0.5, 0, 0, 0)], ONE_ERROR) == 0.5, "rounding decides nothing"
 
 
 def test_the_winner_is_compared_with_the_best_other_that_could_win() -> None:
