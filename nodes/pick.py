@@ -18,7 +18,7 @@ from .wires import REALIGNED, Scores, Sweep
 def _rows(sweep: Sweep, scores: Scores) -> list[Row]:
     """One for each entry of the sweep."""
     return [
-        Row(entry.strength, values, entry.kl, entry.seconds, contender=entry.method == REALIGNED)
+        Row(entry.strength, values, entry.kl, entry.seconds, entry.method == REALIGNED, entry.kl_error)
         for entry, values in zip(sweep.entries, sweep.parts(scores.values), strict=True)
     ]
 

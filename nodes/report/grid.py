@@ -8,6 +8,7 @@ import torch
 
 from ..method.strength import beta_from_lambda
 from ..wires import Entry, Scores, Sweep
+from .digits import with_error
 from .figures import to_image
 
 _DPI = 100
@@ -61,7 +62,11 @@ def _title(entry: Entry, trained_beta: float | None) -> str:
     if trained_beta is not None:
         beta = beta_from_lambda(entry.strength, trained_beta)
         lines.append("reference" if math.isinf(beta) else f"β = {beta:.4g}")
-    known = [value for value in entry.kl if not math.isnan(value)]
-    if known:
-        lines.append(f"KL {sum(known) / len(known):.3g} nats")
+    if not math.isnan(entry.mean_kl):
+        lines.append(f"KL {_kl(entry)} nats")
     return "\n".join(lines)
+
+
+def _kl(entry: Entry) -> str:
+    """Three digits, or as many as its error lets be known."""
+    return with_error(entry.mean_kl, entry.mean_kl_error) if entry.mean_kl_error else f"{entry.mean_kl:.3g}"

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..method.strength import beta_from_lambda
-from ..scoring.choice import Choice, Row, highest_mean
+from ..scoring.choice import UNKNOWN, Choice, Row, highest_mean
 from ..scoring.paired import Difference, difference
 from .digits import number, percent
 
 KL_NOTE = "KL: nats from the reference for the conditional branch, without the last step to sigma 0, where the estimate diverges."
+_WITHIN = " A lambda is within the budget if its KL and that together are."
 SURE = 0.95  # the least confidence at which one lambda is said to beat another
 
 
@@ -28,8 +30,14 @@ class Report:
 
 
 def verdict(report: Report) -> str:
-    """One line: the winner, its rule, and how sure it is."""
-    return f"{chosen(report)}; {confidence(report.choice)}"
+    """One line: the winner, its rule, how sure it is, and what the rule could not consider."""
+    return "; ".join(verdict_parts(report))
+
+
+def verdict_parts(report: Report) -> list[str]:
+    """The parts of the verdict; the first is chosen()."""
+    parts = [chosen(report), confidence(report.choice), not_considered(report.choice)]
+    return [part for part in parts if part]
 
 
 def chosen(report: Report) -> str:
@@ -57,6 +65,12 @@ def confidence(choice: Choice) -> str:
     return "; ".join(said)
 
 
+def not_considered(choice: Choice) -> str:
+    """The lambdas that the rule left out because their KL is unknown, "" if there are none."""
+    unknown = [row for row, reason in zip(choice.rows, choice.excluded, strict=True) if reason == UNKNOWN]
+    return f"KL unknown at {_names(unknown, 5)}: not considered" if unknown else ""
+
+
 def _compared(lead: Difference, beats: str, other: str, unknown: str) -> str:
     """What a lead of at least 0 means. beats: said where it is sure; other: whom the winner is compared with."""
     if math.isnan(lead.error):
@@ -71,9 +85,14 @@ def notes(report: Report) -> list[str]:
     """Notes that explain the numbers."""
     rows, choice = report.choice.rows, report.choice
     found = [*_notes_on_scores(len(rows[0].scores)), KL_NOTE]
-    if any(row.contender and math.isnan(row.mean_kl) for row in rows):
-        loses = " Such a lambda cannot win under a KL budget." if choice.budget is not None else ""
-        found.append(f"KL is unknown where only one model was evaluated, as at lambda 1.{loses}")
+    if any(row.mean_kl_error > 0 for row in rows):
+        found.append(f"KL ± how far it may be off.{'' if choice.budget is None else _WITHIN}")
+    unknown = [row for row in rows if row.contender and math.isnan(row.mean_kl)]
+    if unknown:
+        loses = (
+            "" if choice.budget is None else " Such a lambda is not considered under a KL budget, whatever its score."
+        )
+        found.append(f"KL unknown at {_names(unknown)}: the reference was not evaluated there.{loses}")
     return found
 
 
@@ -92,3 +111,9 @@ def _notes_on_scores(samples: int) -> list[str]:
 
 def _name(row: Row) -> str:
     return f"λ = {row.strength:g}"
+
+
+def _names(rows: Sequence[Row], most: int | None = None) -> str:
+    """ "λ = 0.5, 1": all, or as many as `most` and how many more there are."""
+    more = "" if most is None or len(rows) <= most else f" and {len(rows) - most} more"
+    return f"λ = {', '.join(f'{row.strength:g}' for row in rows[:most])}{more}"

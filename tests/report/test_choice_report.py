@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
+from dataclasses import replace
 
 import pytest
 import torch
@@ -28,7 +29,7 @@ def test_the_table_reads_back() -> None:
     assert [r["the chosen beats it"] for r in rows] == ["-", "89 %", "89 %", "6 %"]
     assert [r[""] for r in rows] == ["chosen", "", "KL unknown", "baseline"]
     assert [r["model"] for r in rows] == ["realigned"] * 3 + ["weights interpolated"]
-    assert "without the last step" in table and "cannot win under a KL budget" in table
+    assert "without the last step" in table and "; KL unknown at λ = 1: not considered**" in table
 
 
 def test_the_table_without_beta_and_with_one_sample() -> None:
@@ -49,6 +50,7 @@ def test_the_csv_reads_back() -> None:
         ("0.0", "inf", "realigned"),
     ]
     assert [r["kl_nats"] for r in rows] == ["6.0", "0.0", "", ""]
+    assert [r["kl_error_nats"] for r in rows] == ["0.0", "0.0", "", ""]
     assert [r["chosen"] for r in rows] == ["yes", "no", "no", "no"]
     assert tuple(float(r[f"sample_{n}"]) for r in rows for n in (1, 2)) == SCORES.values
     for r, place in zip(rows, range(4), strict=True):
@@ -59,6 +61,18 @@ def test_the_csv_reads_back() -> None:
     assert [r["difference_error"] for r in rows] == ["", "1.0", "0.5", "1.0"]
     assert [r["chance_chosen_is_better"][:5] for r in rows] == ["", "0.897", "0.897", "0.062"]
     assert {r["beta"] for r in read_csv(pick(trained_beta=0.0)[4])} == {""}
+
+
+def test_a_kl_that_may_be_off_is_shown_with_how_far() -> None:
+    """It reaches the table from the sweep, of the baseline too."""
+    first, *others, baseline = SWEEP.entries
+    entries = replace(first, kl_error=(0.5, 1.5)), *others, replace(baseline, kl=(300.0, 320.0), kl_error=(20.0, 20.0))
+    *_, table, text = pick(HIGHEST, sweep=Sweep(entries, 2))
+    assert [r["KL (nats)"] for r in read_markdown(table)] == ["6.0 ± 1.0", "0", "unknown", "310 ± 20"]
+    assert [r["kl_nats"] for r in read_csv(text)] == ["6.0", "0.0", "", "310.0"]
+    assert [r["kl_error_nats"] for r in read_csv(text)] == ["1.0", "0.0", "", "20.0"]
+    *_, table, _ = pick(BUDGET, sweep=Sweep(entries, 2))
+    assert [r[""] for r in read_markdown(table)] == ["may be over the budget", "chosen", "KL unknown", "baseline"]
 
 
 def _report(

@@ -12,8 +12,8 @@ from deradiff.nodes.wires import INTERPOLATED, REALIGNED, Entry, Scores, Sweep
 CELL = 96
 
 
-def _sweep(count: int = 3, samples: int = 2, kl: float = 2.0, method: str = REALIGNED) -> Sweep:
-    return Sweep(tuple(Entry(index / 2, method, 1.0, (kl,) * samples) for index in range(count)), samples)
+def _sweep(count: int = 3, samples: int = 2, kl: float = 2.0, method: str = REALIGNED, off: float = 0.0) -> Sweep:
+    return Sweep(tuple(Entry(i / 2, method, 1.0, (kl,) * samples, (off,) * samples) for i in range(count)), samples)
 
 
 def _images(count: int = 6, height: int = 64, width: int = 64, channels: int = 3) -> torch.Tensor:
@@ -56,12 +56,13 @@ def test_channels_beyond_rgb_are_left_out() -> None:
     ("changed", "same_size"),
     [
         ({"sweep": _sweep(kl=3.0)}, True),
+        ({"sweep": _sweep(off=1.0)}, True),
         ({"sweep": _sweep(kl=math.nan)}, False),
         ({"sweep": _sweep(method=INTERPOLATED)}, True),
         ({"beta": 5000.0}, False),
         ({"scores": Scores("sharpness", (0.5,) * 6)}, False),
     ],
-    ids=["KL", "no KL", "method", "beta", "scores"],
+    ids=["KL", "its error", "no KL", "method", "beta", "scores"],
 )
 def test_every_label_is_there(changed: dict, same_size: bool) -> None:
     """Grids that differ in one thing told differ in the image."""

@@ -6,7 +6,7 @@ import pytest
 from deradiff.nodes.report.statements import Report, notes, verdict
 from deradiff.nodes.scoring.choice import Row, choose
 from scipy import stats
-from support.choices import BUDGET, HIGHEST, ONE_ERROR, row
+from support.choices import BUDGET, HIGHEST, NAN, ONE_ERROR, row
 
 LOW, HIGH = (20.0, 23.0, 17.0, 21.0), (20.4, 23.5, 17.2, 21.4)  # apart by 0.4, 0.5, 0.2 and 0.4
 NOISY = (19.9, 24.9, 18.5, 18.2)  # ahead of LOW by -0.1, 1.9, 1.5 and -2.8
@@ -88,6 +88,27 @@ CASES = {
 def test_how_sure_it_is(case: str) -> None:
     rows, rule, expected = CASES[case]
     assert said(rows, rule) == expected
+
+
+def test_a_lambda_whose_kl_is_unknown_is_named_where_the_rule_left_it_out() -> None:
+    rows = [row(0.25, *LOW), row(0.5, *HIGH, kl=NAN), row(1.0, *LOW, kl=NAN), row(2.0, *LOW, kl=NAN, contender=False)]
+    assert said(rows, BUDGET).endswith("; KL unknown at λ = 0.5, 1: not considered")
+    told = " ".join(notes(Report(choose(rows, BUDGET, 100.0), "score")))
+    assert "KL unknown at λ = 0.5, 1: the reference was not evaluated there. Such a lambda is not considered" in told
+    assert "KL unknown" not in said(rows, HIGHEST)
+    told = " ".join(notes(Report(choose(rows, HIGHEST), "score")))
+    assert "KL unknown at λ = 0.5, 1" in told and "not considered" not in told
+    many = [row(0.25, *LOW), *(row(strength, *LOW, kl=NAN) for strength in range(1, 9))]
+    assert said(many, BUDGET).endswith("; KL unknown at λ = 1, 2, 3, 4, 5 and 3 more: not considered")
+    assert "λ = 1, 2, 3, 4, 5, 6, 7, 8:" in " ".join(notes(Report(choose(many, BUDGET, 100.0), "score")))
+
+
+def test_a_kl_that_may_be_off_is_explained_where_there_is_one() -> None:
+    exact, off = ([row(0.25, *LOW, kl=5.0, off=error), row(0.5, *HIGH, kl=5.0)] for error in (0.0, 2.0))
+    assert "may be off" not in " ".join(notes(Report(choose(exact, BUDGET, 100.0), "score")))
+    told = " ".join(notes(Report(choose(off, BUDGET, 100.0), "score")))
+    assert "KL ± how far it may be off. A lambda is within the budget if its KL and that together are." in told
+    assert "within the budget" not in " ".join(notes(Report(choose(off, HIGHEST), "score")))
 
 
 def test_what_a_percentage_means_is_explained() -> None:

@@ -30,6 +30,14 @@ def test_kl_is_0_at_lambda_0_and_unknown_if_any_sample_s_is() -> None:
     assert math.isnan(Row(0.5, (1.0, 2.0), (3.0, NAN)).mean_kl) and math.isnan(Row(0.5, (1.0,), ()).mean_kl)
 
 
+def test_the_error_of_the_mean_kl_is_the_mean_of_the_samples_errors() -> None:
+    one = Row(0.5, (1.0, 2.0), (4.0, 8.0), kl_error=(1.0, 2.0))
+    assert (one.mean_kl, one.mean_kl_error, one.most_kl) == (6.0, 1.5, 7.5)
+    assert (row(0.5, 1.0, kl=3.0).mean_kl_error, row(0.5, 1.0, kl=3.0).most_kl) == (0.0, 3.0)
+    assert (row(0.0, 1.0, kl=3.0, off=2.0).most_kl, row(0.0, 1.0, kl=3.0, off=2.0, contender=False).most_kl) == (0, 5)
+    assert row(0.5, 1.0, kl=3.0, off=NAN).most_kl == math.inf and math.isnan(row(0.5, 1.0, kl=NAN, off=2.0).most_kl)
+
+
 @pytest.mark.parametrize(
     ("rule", "budget", "winner"),
     [
@@ -98,6 +106,26 @@ def test_what_was_left_out_is_said() -> None:
 
 
 @pytest.mark.parametrize(
+    ("kl", "off", "reason"),
+    [
+        (90.0, 10.0, ""),
+        (90.0, 10.5, "may be over the budget"),
+        (105.0, 10.0, "may be over the budget"),
+        (90.0, NAN, "may be over the budget"),
+        (110.5, 10.0, "over the budget"),
+        (101.0, None, "over the budget"),
+        (NAN, 10.0, "KL unknown"),
+        (0.0, None, ""),  # identical models: known, and 0
+    ],
+)
+def test_a_budget_admits_only_what_is_surely_within(kl: float, off: float | None, reason: str) -> None:
+    rows = [row(0.25, 1.0, kl=1.0), row(0.5, 2.0, kl=kl, off=off)]
+    found = choose(rows, BUDGET, 100.0)
+    assert found.excluded == ("", reason) and found.winner.strength == (0.25 if reason else 0.5)
+    assert choose(rows, HIGHEST, 100.0).winner.strength == 0.5
+
+
+@pytest.mark.parametrize(
     ("rows", "rule", "budget", "says"),
     [
         (ROWS, "best", 1.0, "rule: expected one of 'highest mean', .*, got 'best'"),
@@ -107,6 +135,13 @@ def test_what_was_left_out_is_said() -> None:
         ([row(1.0, math.inf)], HIGHEST, 1.0, "scores: expected finite numbers"),
         ([row(1.0)], HIGHEST, 1.0, "scores: expected finite numbers"),
         (ROWS[1:], BUDGET, 9.0, "no lambda of this sweep stays within 9 nats; the nearest is lambda 0.5 with 10 nats"),
+        (ROWS[1:], BUDGET, 9.0, "The KL is unknown at lambda 1. Raise"),
+        (
+            [row(0.5, 1.0, kl=9.0, off=2.0), row(1.0, 1.0, kl=10.0, off=0.5)],
+            BUDGET,
+            9.5,
+            "the nearest is lambda 1 with 10 ± 0.5 nats. Raise",
+        ),
         (ROWS[2:3], BUDGET, 9.0, "the KL of every lambda in this sweep is unknown"),
         (ROWS, BUDGET, NAN, "kl_budget: expected nats of at least 0, got nan"),
         (ROWS, BUDGET, -1.0, "kl_budget: expected nats of at least 0, got -1"),
