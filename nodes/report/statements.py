@@ -31,13 +31,8 @@ class Report:
 
 def verdict(report: Report) -> str:
     """One line: the winner, its rule, how sure it is, and what the rule could not consider."""
-    return "; ".join(verdict_parts(report))
-
-
-def verdict_parts(report: Report) -> list[str]:
-    """The parts of the verdict; the first is chosen()."""
-    parts = [chosen(report), confidence(report.choice), not_considered(report.choice)]
-    return [part for part in parts if part]
+    parts = (chosen(report), confidence(report.choice), not_considered(report.choice))
+    return "; ".join(part for part in parts if part)
 
 
 def chosen(report: Report) -> str:
