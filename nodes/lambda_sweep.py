@@ -63,6 +63,13 @@ class DeRaDiffLambdaSweep(io.ComfyNode):
                 ),
                 schedule_input(),
                 tolerance_input(),
+                io.Boolean.Input(
+                    "measure_kl",
+                    default=True,
+                    optional=True,
+                    tooltip="Also measure the KL where a run evaluates one model only (lambda 1, stochastic, the baseline), which costs the reference there. "
+                    "The images do not change.",
+                ),
             ],
             outputs=[
                 latent_output("The latents: all samples of the first lambda, then of the second."),
@@ -93,12 +100,14 @@ class DeRaDiffLambdaSweep(io.ComfyNode):
         baseline: bool,
         schedule: LambdaSchedule | None = None,
         reuse_tolerance: float = TOLERANCE,
+        measure_kl: bool = True,
     ) -> io.NodeOutput:
         settings = Settings(seed, steps, cfg, sampler_name, scheduler, denoise)
         weights = [Weight(value, schedule) for value in parse_lambdas(lambdas)]
         how = Evaluation(evaluation, reuse_tolerance)
         conds = (positive, negative)
-        return io.NodeOutput(*sweep(Pair(reference, aligned), weights, how, settings, *conds, latent_image, baseline))
+        pair = Pair(reference, aligned)
+        return io.NodeOutput(*sweep(pair, weights, how, settings, *conds, latent_image, baseline, measure_kl))
 
 
 class DeRaDiffSweepGrid(io.ComfyNode):

@@ -27,8 +27,8 @@ def kl_output() -> io.Float.Output:
 
 def sampled(model: ModelPatcher, settings: Settings, positive: list, negative: list, latent: dict) -> io.NodeOutput:
     """(LATENT, mean KL in nats) of one run of a realigned MODEL."""
-    out, kl = measured_sample(model, settings, positive, negative, latent)
-    return io.NodeOutput(out, sum(kl) / len(kl))
+    out, divergence = measured_sample(model, settings, positive, negative, latent)
+    return io.NodeOutput(out, sum(divergence.kl) / len(divergence.kl))
 
 
 class DeRaDiffKSampler(io.ComfyNode):

@@ -28,8 +28,8 @@ def mean_kl_error(errors: Sequence[float]) -> float:
 class Entry:
     """One lambda of a sweep, sampled by realignment or, as a baseline, from the model with interpolated weights.
 
-    kl: nats from the reference for each sample, NaN where it is unknown (one model evaluated, or weights interpolated).
-    kl_error: how far each sample's KL may be off, either way, in nats; () where it was measured directly.
+    kl: nats from the reference for each sample, NaN where it is unknown. kl_error: how far each may be off either way; () or 0
+    where it was measured.
     """
 
     strength: float

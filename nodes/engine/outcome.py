@@ -5,30 +5,40 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from ..method.divergence import Divergence
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """kl: the estimated KL(realigned || reference) of each sample in nats, NaN where it is unknown; () if nothing was evaluated."""
+    """divergence: the estimated KL(realigned || reference) of each sample; empty if nothing was evaluated."""
 
-    kl: tuple[float, ...]
+    divergence: Divergence
 
 
-_asked: ContextVar[list[Outcome] | None] = ContextVar("deradiff_outcomes", default=None)
+@dataclass(frozen=True)
+class Asked:
+    """Where runs leave their outcomes. everywhere: measure where the run itself evaluates one model only, which costs the other."""
+
+    everywhere: bool
+    found: list[Outcome] = field(default_factory=list)
+
+
+_asked: ContextVar[Asked | None] = ContextVar("deradiff_outcomes", default=None)
 
 
 @contextmanager
-def outcomes() -> Iterator[list[Outcome]]:
+def outcomes(everywhere: bool = False) -> Iterator[list[Outcome]]:
     """A list to which every run of a realigned MODEL inside the `with` block adds its outcome when it ends."""
-    found: list[Outcome] = []
-    before = _asked.set(found)
+    asked = Asked(everywhere)
+    before = _asked.set(asked)
     try:
-        yield found
+        yield asked.found
     finally:
         _asked.reset(before)
 
 
-def asked() -> list[Outcome] | None:
-    """The list of the innermost `with outcomes()`, None outside of one: then nothing needs to be measured."""
+def asked() -> Asked | None:
+    """By the innermost `with outcomes()`, None outside of one: then nothing needs to be measured."""
     return _asked.get()

@@ -26,7 +26,8 @@ from . import KEY, LOG, check, companion, unreached
 from .aligned import RUN_WRAPPERS, Branches
 from .first_step import FirstStep
 from .outcome import Outcome, asked
-from .run import Request, Run
+from .request import Request
+from .run import Run
 
 GUIDANCE_PATCHES = {
     "sampler_cfg_function": "a CFG function (RescaleCFG, dynamic thresholding ...)",
@@ -42,11 +43,15 @@ FIRST_STEP = "deradiff_first_step"  # attachment: what the runs of a sweep share
 
 @dataclass(frozen=True)
 class Realignment:
-    """What a realigned MODEL carries: the weight of each aligned model, how they are evaluated, and which patches the reference had."""
+    """What a realigned MODEL carries: the weight of each aligned model, how they are evaluated, and which patches the reference had.
+
+    origin: the number of the model that a divergence is measured from, the reference's 0 or an aligned model's.
+    """
 
     weights: tuple[Weight, ...]
     evaluation: Evaluation
     patches_uuid: uuid.UUID
+    origin: int = 0
 
 
 def realign(
@@ -84,6 +89,14 @@ def reweighted(model: ModelPatcher, weight: Weight) -> ModelPatcher:
     return clone
 
 
+def measured_from(model: ModelPatcher, origin: ModelPatcher) -> ModelPatcher:
+    """A clone of `model` that samples exactly as it does, and whose divergence is measured from `origin`. Raises ValueError like realign."""
+    clone = realign(model, origin, 0.0)
+    realignment: Realignment = clone.get_attachment(KEY)
+    clone.set_attachments(KEY, dataclasses.replace(realignment, origin=len(realignment.weights)))
+    return clone
+
+
 def from_one_noise(model: ModelPatcher) -> ModelPatcher:
     """A clone of a realigned MODEL whose runs, and those of its clones, share the evaluation at their common first latent."""
     clone = model.clone()
@@ -112,14 +125,15 @@ def _sample(
     registered = model.get_additional_models_with_key(KEY)
     hooked = any("hooks" in cond for conds in guider.conds.values() for cond in conds)
     companions = companion.hookable(registered) if hooked else registered
-    request = Request(noise.shape, sigmas.tolist(), seed or 0)
+    request = Request(noise.shape, sigmas.tolist(), seed or 0, denoise_mask)
     run = Run(
         guider,
         companions,
         realignment.weights,
         realignment.evaluation,
         request,
-        measure=told is not None,
+        origin=realignment.origin,
+        asked=told,
         first_step=model.get_attachment(FIRST_STEP),
     )
     guider.model_options[KEY] = run
@@ -128,7 +142,7 @@ def _sample(
         output = executor(noise, latent_image, sampler, sigmas, denoise_mask, callback, disable_pbar, seed, **kwargs)
         run.check()
         if told is not None:
-            told.append(Outcome(run.divergence()))
+            told.found.append(Outcome(run.divergence()))
     finally:
         run.models.close()
         model.set_additional_models(KEY, registered)

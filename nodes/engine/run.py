@@ -5,15 +5,13 @@ Nothing here outlives the run.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import comfy.model_sampling
 import torch
 from comfy.model_patcher import ModelPatcher
 
-from ..method.divergence import Drift
+from ..method.divergence import Divergence
 from ..method.evaluation import EXACT, Evaluation
 from ..method.mixture import Share
 from ..method.weights import Weight
@@ -21,18 +19,14 @@ from . import unreached
 from .aligned import Branches, Call, added
 from .field import Field
 from .first_step import FirstStep
+from .measuring import Measuring
 from .models import Models
+from .outcome import Asked
+from .predicted import Predicted
 from .progress import Progress
-from .turns import OneInTurn, Predicted, exact
-
-
-@dataclass(frozen=True)
-class Request:
-    """What a sampler was asked for: the latents' shape, (B, C, H, W) or (B, C, T, H, W), the sigmas, and the seed."""
-
-    shape: torch.Size
-    sigmas: Sequence[float]
-    seed: int
+from .request import Request
+from .turns import OneInTurn, exact
+from .windows import HANDLER, MeasuredWindows
 
 
 def _progress(reference: ModelPatcher, weights: Sequence[Weight], request: Request) -> Progress | None:
@@ -51,12 +45,13 @@ class Run:
         weights: Sequence[Weight],
         evaluation: Evaluation,
         request: Request,
-        measure: bool,
+        origin: int = 0,
+        asked: Asked | None = None,
         first_step: FirstStep | None = None,
     ) -> None:
-        """guider: any CFGGuider, at the start of its run. measure: whether divergence() will be asked for. first_step: of a sweep.
+        """guider: any CFGGuider, at the start of its run. origin: the model that a divergence is measured from.
 
-        Raises ValueError if a mask does not fit such latents.
+        asked: by whom wants the outcome. first_step: of a sweep. Raises ValueError if a mask does not fit such latents.
         """
         self.models = Models(guider, companions, first_step)
         self._guider = guider
@@ -64,14 +59,23 @@ class Run:
         self._field = Field(weights, request.shape, self.models.reference, progress)
         span = progress.span if progress is not None else (0.0, 1.0)
         acting = [weight.acts(*span) if len(request.sigmas) > 1 else False for weight in weights]
-        self.needed = [companion for companion, acts in zip(companions, acting, strict=True) if acts]
+        everywhere = asked is not None and asked.everywhere
+        self._acts = any(acting)
+        self.needed = [
+            companion
+            for number, (companion, acts) in enumerate(zip(companions, acting, strict=True), 1)
+            if acts or (everywhere and number == origin)
+        ]
         self._reached = False
         self._predict: Callable[[Call, Sequence[Share]], Predicted] = (
             partial(exact, self.models)
             if evaluation.kind == EXACT
             else OneInTurn(evaluation, self.models, request.sigmas, request.seed, getattr(guider, "cfg", 1.0))
         )
-        self._drift = Drift() if measure else None
+        self._measuring = Measuring(guider, self.models, request, origin, everywhere) if asked is not None else None
+        handler = guider.model_options.get(HANDLER)
+        if self._measuring is not None and handler is not None:
+            guider.model_options[HANDLER] = MeasuredWindows(handler, self._measuring)
 
     def predict(
         self, executor: Callable, conds: list, x: torch.Tensor, timestep: torch.Tensor, model_options: dict
@@ -83,25 +87,17 @@ class Run:
         self._reached = True
         additions = added(model_options["transformer_options"], self._guider.model_options["transformer_options"])
         call = Call(executor, conds, x, timestep, model_options, additions)
-        mixed, reference = self._predict(call, self._field.at(timestep))
-        if self._drift is not None and additions.keys() <= {"sample_sigmas"}:  # no perturbed evaluation
-            self._measure(call, mixed, reference)
-        return mixed
-
-    def _measure(self, call: Call, mixed: Branches, reference: Branches | None) -> None:
-        """Note how far the conditional branch is from the reference's, if this guider has one and the reference was evaluated."""
-        positive = self._guider.conds.get("positive")
-        for cond, ours, theirs in zip(call.conds, mixed, reference or mixed, strict=True):
-            if cond is positive and self._drift is not None:
-                self._drift.note(call.timestep[0], ours, theirs if reference is not None else None)
+        predicted = self._predict(call, self._field.at(timestep))
+        if self._measuring is not None:
+            self._measuring.note(call, predicted)
+        return predicted.mixed
 
     def check(self) -> None:
         """At the end of a run: raise ValueError if lambda was to act and did not, or where a prediction was not finite."""
-        if self.needed and not self._reached:
+        if self._acts and not self._reached:
             raise ValueError(unreached.message(self._guider.model_options))
         self.models.check()
 
-    def divergence(self) -> tuple[float, ...]:
-        """Estimated KL(realigned || reference) in nats for each sample, NaN where the reference was not evaluated."""
-        flow = isinstance(self.models.reference.model.model_sampling, comfy.model_sampling.CONST)
-        return self._drift.read(flow) if self._drift is not None else ()
+    def divergence(self) -> Divergence:
+        """How far the run drifted from its origin; nothing unless somebody asked."""
+        return self._measuring.read() if self._measuring is not None else Divergence()

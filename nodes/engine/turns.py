@@ -15,14 +15,13 @@ from ..method.reuse import Differences
 from . import LOG
 from .aligned import Branches, Call
 from .models import Models
-
-Predicted = tuple[Branches, Branches | None]  # the mixture, and the reference's branches where they are known
+from .predicted import Predicted
 
 
 def exact(models: Models, call: Call, shares: Sequence[Share]) -> Predicted:
     """The closed form over every model that has a weight."""
     found = models.evaluate([index for index, share in enumerate(shares) if counts(share)], call)
-    return mixed(found, shares), found.get(0)
+    return Predicted(mixed(found, shares), found)
 
 
 def mixed(found: Mapping[int, Branches], shares: Sequence[Share]) -> Branches:
@@ -93,7 +92,7 @@ class OneInTurn:
     def _drawn(self, call: Call) -> Predicted:
         assert self._choice is not None
         found = self._models.evaluate([self._choice], call)[self._choice]
-        return found, found if self._choice == 0 else None
+        return Predicted(found, {self._choice: found})
 
     def _reused(self, call: Call, weights: Sequence[float]) -> Predicted:
         key = (*map(id, call.conds), *sorted(call.additions))
@@ -106,11 +105,11 @@ class OneInTurn:
         if self._choice is None or not differences.known:
             found = self._models.evaluate(range(len(weights)), call)
             differences.learn(self._turn, self._sigma, found)
-            return mixed(found, weights), found[0]
+            return Predicted(mixed(found, weights), found)
         denoised = self._models.evaluate([self._choice], call)[self._choice]
         result = differences.mix(self._turn, self._sigma, self._choice, denoised, weights)
         reference = denoised if self._choice == 0 else differences.reference(self._sigma, self._choice, denoised)
-        return result, reference
+        return Predicted(result, {0: reference}, differences.change)
 
     def _say_exact(self, shares: Sequence[Share]) -> None:
         if not self._told and sum(map(counts, shares)) > 1:

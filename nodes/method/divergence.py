@@ -7,6 +7,7 @@ bound of Kingma et al., Variational Diffusion Models (arXiv 2107.00630), equatio
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 
@@ -23,15 +24,27 @@ def kl(sigmas: Sequence[float], squared_distances: torch.Tensor, flow: bool = Fa
     sigmas: those of the N model evaluations in order, falling; where one repeats (samplers of second order correct
     themselves there) the later evaluation counts. squared_distances: (N, B), the squared distance of the realigned
     prediction D to the reference's, summed over each latent; for one aligned model lambda^2 |D_a - D_r|^2.
-    Returns (B,) nats. The interval from the last sigma to 0 is left out: it diverges.
+    Returns (B,) nats. The interval from the last sigma to 0 is left out: it diverges. A single sigma leaves nothing: NaN,
+    unless nothing differs there.
     """
     kept: list[int] = []
     for index, sigma in enumerate(sigmas):
         while kept and sigmas[kept[-1]] <= sigma:
             kept.pop()
         kept.append(index)
+    squared_distances = squared_distances.double()[kept]
+    if len(kept) == 1:
+        return torch.where(squared_distances[0] == 0.0, 0.0, torch.nan)
     snr = signal_to_noise(torch.tensor([sigmas[index] for index in kept]), flow)
-    return 0.5 * torch.trapezoid(squared_distances.double()[kept], snr, dim=0)
+    return 0.5 * torch.trapezoid(squared_distances, snr, dim=0)
+
+
+@dataclass(frozen=True)
+class Divergence:
+    """Of each sample: its KL in nats, NaN where it is unknown, and how far that may be off either way, 0 where all was measured."""
+
+    kl: tuple[float, ...] = ()
+    error: tuple[float, ...] = ()
 
 
 class Drift:
@@ -40,15 +53,20 @@ class Drift:
     def __init__(self) -> None:
         self._sigmas: list[torch.Tensor] = []
         self._distances: list[torch.Tensor] = []
+        self._doubts: list[torch.Tensor] = []
 
-    def note(self, sigma: torch.Tensor, denoised: torch.Tensor, reference: torch.Tensor | None) -> None:
-        """One evaluation: sigma, (); the realigned and the reference's denoised latents, (B, ...), None if it is unknown."""
-        unknown = torch.full_like(denoised.flatten(1)[:, 0], float("nan"))
+    def note(self, sigma: torch.Tensor, squared_distances: torch.Tensor, doubt: torch.Tensor | None = None) -> None:
+        """One evaluation: sigma, (); (B,) as in kl(), NaN where unknown; the relative error of the distance itself, (), None for 0."""
         self._sigmas.append(sigma)
-        self._distances.append(unknown if reference is None else (denoised - reference).flatten(1).square().sum(dim=1))
+        self._distances.append(squared_distances)
+        self._doubts.append(torch.zeros_like(squared_distances[0]) if doubt is None else doubt)
 
-    def read(self, flow: bool) -> tuple[float, ...]:
+    def read(self, flow: bool) -> Divergence:
         """kl() of what was noted, one number for each sample; nothing was noted: no numbers."""
         if not self._sigmas:
-            return ()
-        return tuple(kl(torch.stack(self._sigmas).tolist(), torch.stack(self._distances).cpu(), flow).tolist())
+            return Divergence()
+        sigmas = torch.stack(self._sigmas).tolist()
+        distances, doubts = torch.stack(self._distances).cpu(), torch.stack(self._doubts).cpu()[:, None]
+        nats = kl(sigmas, distances, flow)
+        error = kl(sigmas, distances * (2 * doubts + doubts.square()), flow)
+        return Divergence(tuple(nats.tolist()), tuple(error.tolist()))

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from comfy.model_patcher import ModelPatcher
 
 from ..engine.outcome import outcomes
+from ..method.divergence import Divergence
 from .sampling import Settings, sample
 
 
@@ -18,12 +19,15 @@ def measured_sample(
     negative: list,
     latent: dict,
     callback: Callable[..., None] | None = None,
-) -> tuple[dict, tuple[float, ...]]:
-    """sample()'s LATENT of a realigned MODEL, and the estimated KL of each of its samples in nats.
+    everywhere: bool = False,
+) -> tuple[dict, Divergence]:
+    """sample()'s LATENT of a realigned MODEL, and the estimated KL of each of its samples.
 
-    NaN where it is unknown: the reference was not evaluated, or nothing was (denoise 0). Raises ValueError like sample.
+    NaN where it is unknown: the reference was not evaluated, or nothing was (denoise 0). everywhere: evaluate the reference for
+    the KL's sake where the run does not. Raises ValueError like sample.
     """
-    with outcomes() as found:
+    with outcomes(everywhere) as found:
         out = sample(model, settings, positive, negative, latent, callback)
-    kl = found[-1].kl if found else ()
-    return out, kl or (math.nan,) * out["samples"].shape[0]
+    count = out["samples"].shape[0]
+    unknown = Divergence((math.nan,) * count, (0.0,) * count)
+    return out, found[-1].divergence if found and found[-1].divergence.kl else unknown

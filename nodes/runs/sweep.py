@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,13 +11,14 @@ import latent_preview
 import torch
 from comfy.model_patcher import ModelPatcher
 
-from ..engine.patch import from_one_noise, realign, reweighted
+from ..engine import KEY
+from ..engine.patch import from_one_noise, measured_from, realign, reweighted
 from ..method.evaluation import Evaluation
 from ..method.weights import Weight
 from ..wires import INTERPOLATED, REALIGNED, Entry, Sweep
 from .interpolation import interpolated
 from .measured import measured_sample
-from .sampling import Settings, sample
+from .sampling import Settings
 
 Callback = Callable[..., None]
 
@@ -40,18 +40,17 @@ def sweep(
     negative: list,
     latent: dict,
     baseline: bool = False,
+    measure_kl: bool = True,
 ) -> tuple[dict, Sweep]:
     """Sample the latent's whole batch at every lambda. Returns the LATENT, lambda-major, and the sweep's data.
 
     weights: one for each lambda; each one's samples are those of the DeRaDiff KSampler at that lambda and seed. baseline: sample the model with
-    interpolated weights at every lambda as well, after the realigned ones. Raises ValueError like realign and sample.
+    interpolated weights at every lambda as well, after the realigned ones. measure_kl: evaluate the reference also where a run
+    itself would not, which changes no latent. Raises ValueError like realign and sample.
     """
     settings.check()
-    if baseline and any(weight.schedule is not None for weight in weights):
-        raise ValueError(
-            "baseline: weights are interpolated once for a whole run and cannot follow a schedule. Turn baseline off, or "
-            "disconnect the schedule."
-        )
+    if baseline:
+        _check_baseline(pair, weights)
     realigned = from_one_noise(realign(pair.reference, pair.aligned, weights[0], evaluation))
     plan = [(REALIGNED, weight) for weight in weights] + [(INTERPOLATED, weight) for weight in weights if baseline]
     progress = latent_preview.prepare_callback(pair.reference, settings.steps * len(plan))
@@ -62,15 +61,29 @@ def sweep(
         run = (settings, positive, negative, latent, _part(progress, index, len(plan)))
         begin = time.perf_counter()
         if method == REALIGNED:
-            out, kl = measured_sample(reweighted(realigned, weight), *run)
+            model = reweighted(realigned, weight)
         else:
-            out = sample(interpolated(pair.reference, pair.aligned, weight.value), *run)
-            kl = (math.nan,) * out["samples"].shape[0]
+            model = interpolated(pair.reference, pair.aligned, weight.value)
+            model = measured_from(model, pair.reference) if measure_kl else model
+        out, divergence = measured_sample(model, *run, everywhere=measure_kl)
         seconds = time.perf_counter() - begin
         latents.append(out["samples"])
-        entries.append(Entry(weight.value, method, seconds, kl))
+        entries.append(Entry(weight.value, method, seconds, divergence.kl, divergence.error))
     batch = {key: value for key, value in out.items() if key not in ("noise_mask", "batch_index")}
     return {**batch, "samples": torch.cat(latents)}, Sweep(tuple(entries), latents[0].shape[0])
+
+
+def _check_baseline(pair: Pair, weights: Sequence[Weight]) -> None:
+    if any(weight.schedule is not None for weight in weights):
+        raise ValueError(
+            "baseline: weights are interpolated once for a whole run and cannot follow a schedule. Turn baseline off, or "
+            "disconnect the schedule."
+        )
+    if pair.reference.get_attachment(KEY) is not None:
+        raise ValueError(
+            "baseline: the reference is a realigned MODEL, a mixture of models, which has no weights that could be interpolated "
+            "with the aligned model's. Turn baseline off, or connect the plain reference."
+        )
 
 
 def _part(progress: Callback, index: int, count: int) -> Callback:

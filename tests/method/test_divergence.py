@@ -10,7 +10,7 @@ import pytest
 import torch
 from deradiff.nodes.engine import patch
 from deradiff.nodes.engine.outcome import outcomes
-from deradiff.nodes.method.divergence import Drift, kl, signal_to_noise
+from deradiff.nodes.method.divergence import Divergence, Drift, kl, signal_to_noise
 from support import gaussians
 from support.gaussians import Mixture
 
@@ -31,9 +31,9 @@ def _sampled(weight: float, variance: float, flow: bool) -> tuple[float, ...]:
         alpha = 1 - sigma if flow else torch.ones((), dtype=torch.float64)
         reference, aligned = (Mixture.gaussian(mean, variance).denoised(x, alpha, sigma) for mean in MEANS)
         mixed = torch.lerp(reference, aligned, weight)
-        drift.note(sigma, mixed, reference)
+        drift.note(sigma, (mixed - reference).square().sum(dim=1))
         x = x + (x - mixed) / sigma * (following - sigma)
-    return drift.read(flow)
+    return drift.read(flow).kl
 
 
 @pytest.mark.parametrize("flow", [False, True])
@@ -68,12 +68,29 @@ def test_where_a_sigma_repeats_the_later_evaluation_counts() -> None:
     assert torch.equal(kl([4, 2, 2, 1, 1], distances), kl([4, 2, 1], distances[[0, 2, 4]]))
 
 
-def test_an_unknown_reference_makes_it_unknown() -> None:
+def test_one_sigma_says_nothing_unless_nothing_differs() -> None:
+    one, none = kl([2.0], torch.tensor([[3.0, 0.0]])).tolist()
+    assert math.isnan(one) and none == 0.0
+
+
+def test_a_doubt_about_the_distances_is_an_interval() -> None:
+    drift, low, high = Drift(), Drift(), Drift()
+    for sigma in (4.0, 2.0, 1.0):
+        drift.note(torch.tensor(sigma), torch.tensor([9.0]), torch.tensor(0.1))
+        low.note(torch.tensor(sigma), torch.tensor([9.0 * 0.9**2]))
+        high.note(torch.tensor(sigma), torch.tensor([9.0 * 1.1**2]))
+    found = drift.read(False)
+    assert found.kl[0] + found.error[0] == pytest.approx(high.read(False).kl[0])
+    assert found.kl[0] - found.error[0] <= low.read(False).kl[0]
+    assert high.read(False).error == (0.0,)
+
+
+def test_an_unknown_distance_makes_it_unknown() -> None:
     drift = Drift()
     for sigma in (4.0, 2.0):
-        drift.note(torch.tensor(sigma), torch.ones(2, 3), None)
-    assert [math.isnan(value) for value in drift.read(False)] == [True, True]
-    assert Drift().read(False) == ()
+        drift.note(torch.tensor(sigma), torch.tensor([1.0, math.nan]))
+    assert [math.isnan(value) for value in drift.read(False).kl] == [False, True]
+    assert Drift().read(False) == Divergence()
 
 
 def test_signal_to_noise_of_both_kinds() -> None:
@@ -91,4 +108,4 @@ def test_a_realigned_model_tells_it(kind: str, weight: float) -> None:
         gaussians.sampled(patch.realign(*pair, weight), "euler", 200, torch.zeros(BATCH, DIMENSIONS))
     exact = weight**2 * (MEANS[1] - MEANS[0]).square().sum().item() / (2 * variance)
     exact /= 1 if kind == "flow" else 1 + variance / SIGMA_MAX**2
-    assert len(found) == 1 and found[0].kl == pytest.approx((exact,) * BATCH, rel=0.02)
+    assert len(found) == 1 and found[0].divergence.kl == pytest.approx((exact,) * BATCH, rel=0.02)

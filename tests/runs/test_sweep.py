@@ -14,6 +14,7 @@ import torch
 from comfy.model_patcher import ModelPatcher
 from comfy.patcher_extension import WrappersMP
 from comfy_extras.nodes_model_merging import ModelMergeSimple
+from deradiff.nodes.engine.patch import realign
 from deradiff.nodes.lambda_sweep import DeRaDiffLambdaSweep
 from deradiff.nodes.sample import DeRaDiffKSampler, DeRaDiffKSamplerAdvanced
 from deradiff.nodes.wires import INTERPOLATED, REALIGNED, Sweep
@@ -27,10 +28,15 @@ Alone = dict[tuple[str, int, float], torch.Tensor]
 
 
 def _sweep(
-    reference: ModelPatcher, aligned: ModelPatcher, lambdas: str, task: Task, baseline: bool = False
+    reference: ModelPatcher,
+    aligned: ModelPatcher,
+    lambdas: str,
+    task: Task,
+    baseline: bool = False,
+    measure_kl: bool = True,
 ) -> tuple[torch.Tensor, Sweep]:
     output = DeRaDiffLambdaSweep.execute(
-        reference, aligned, lambdas, **task.settings(), evaluation="exact", baseline=baseline
+        reference, aligned, lambdas, **task.settings(), evaluation="exact", baseline=baseline, measure_kl=measure_kl
     )
     return output[0]["samples"], output[1]
 
@@ -121,8 +127,42 @@ def test_endpoints_evaluate_one_model(
     sd15: Pair, counted: Counted, lambdas: str, runs: tuple[int, int], shared: int
 ) -> None:
     """The first latent is the same at every lambda, so the runs that need both models share its evaluation."""
-    _sweep(counted.reference, counted.aligned, lambdas, sd15.task)
+    _sweep(counted.reference, counted.aligned, lambdas, sd15.task, measure_kl=False)
     assert tuple(counted.calls.values()) == tuple(sd15.task.steps * count - shared for count in runs)
+
+
+def test_measure_kl_costs_the_reference_where_it_does_not_run_and_changes_no_latent(
+    sd15: Pair, counted: Counted
+) -> None:
+    plain, without = _sweep(counted.reference, counted.aligned, "0, 0.5, 1", sd15.task, measure_kl=False)
+    before = counted.calls["reference"]
+    measured, sweep = _sweep(counted.reference, counted.aligned, "0, 0.5, 1", sd15.task)
+    assert counted.calls["reference"] == 2 * before + sd15.task.steps
+    assert torch.equal(measured, plain)
+    assert [math.isnan(entry.kl[0]) for entry in without.entries] == [False, False, True]
+    first, half, last = (entry.kl[0] for entry in sweep.entries)
+    assert first == 0.0 < half < last
+    assert all(entry.kl_error == (0.0,) for entry in sweep.entries)
+
+
+def test_a_lora_pair_s_lambda_1_and_baseline_are_measured_without_changing_them(sd15_lora: Pair) -> None:
+    pair = (sd15_lora.reference, sd15_lora.aligned, "0.5, 1", sd15_lora.task)
+    plain, _ = _sweep(*pair, baseline=True, measure_kl=False)
+    measured, sweep = _sweep(*pair, baseline=True)
+    assert torch.equal(measured, plain)
+    half, whole, half_weights, whole_weights = (entry.kl[0] for entry in sweep.entries)
+    assert 0 < half < whole
+    assert half_weights == pytest.approx(half, rel=0.5)
+    assert whole_weights == pytest.approx(whole, rel=1e-2)
+
+
+def test_the_baseline_of_a_chain_is_refused(counted: Counted, sd15: Pair, zoo: Zoo) -> None:
+    """A mixture of models has no weights."""
+    chain = realign(counted.reference, zoo.load("sd15", 2), 0.5)
+    with pytest.raises(ValueError, match=r"^baseline: the reference is a realigned MODEL"):
+        _sweep(chain, counted.aligned, "0, 0.5", sd15.task, baseline=True)
+    assert not any(counted.calls.values())
+    assert len(_sweep(chain, counted.aligned, "0.5", sd15.task)[1].entries) == 1
 
 
 @pytest.mark.parametrize("node", [DeRaDiffKSampler, DeRaDiffKSamplerAdvanced])
@@ -217,7 +257,7 @@ def _baseline(pair: Pair, lambdas: str) -> Sequence[tuple[float, torch.Tensor]]:
     half = len(entries) // 2
     assert [entry.method for entry, _ in entries] == [REALIGNED] * half + [INTERPOLATED] * half
     assert [entry.strength for entry, _ in entries[:half]] == [entry.strength for entry, _ in entries[half:]]
-    assert all(math.isnan(value) for entry, _ in entries[half:] for value in entry.kl)
+    assert all((entry.kl[0] < 1e-3) == (entry.strength == 0) for entry, _ in entries[half:])
     for entry, found in entries[:half]:
         assert torch.equal(found, engine.by_us(pair.reference, pair.aligned, entry.strength, pair.task))
     return [(entry.strength, found) for entry, found in entries[half:]]

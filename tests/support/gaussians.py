@@ -138,11 +138,12 @@ def sampled(
     noise: torch.Tensor,
     seed: int = 0,
     callback: Callable[..., None] | None = None,
+    mask: torch.Tensor | None = None,
     **options: object,
 ) -> torch.Tensor:
     """Core's sampler over schedule(), from `noise`, (B, d). Returns (B, d) float64.
 
-    callback: core's, called at every step with (step, denoised, x, steps). options: of the sampler function, for instance noise_sampler. cfg is 1: no guidance.
+    callback: core's, called at every step with (step, denoised, x, steps). mask: core's noise mask, (B or 1, H, W). options: of the sampler function, for instance noise_sampler. cfg is 1: no guidance.
     """
     function = comfy.samplers.ksampler(sampler, options)
     start = noise.float().view(*noise.shape, 1, 1)
@@ -156,6 +157,7 @@ def sampled(
         conditioning,
         conditioning,
         torch.zeros_like(start),
+        noise_mask=mask,
         callback=callback,
         disable_pbar=True,
         seed=seed,
