@@ -87,7 +87,9 @@ def notes(report: Report) -> list[str]:
         loses = (
             "" if choice.budget is None else " Such a lambda is not considered under a KL budget, whatever its score."
         )
-        found.append(f"KL unknown at {_names(unknown)}: the reference was not evaluated there.{loses}")
+        found.append(
+            f"KL unknown at {_names(unknown)}: it was not measured (measure_kl in Lambda Sweep) or could not be.{loses}"
+        )
     return found
 
 

@@ -180,7 +180,7 @@ def _exclusion(row: Row, budget: float | None) -> str:
 def _nothing_within(rows: Sequence[Row], budget: float) -> str:
     known = [row for row in rows if row.contender and not math.isnan(row.mean_kl)]
     if not known:
-        return "kl_budget: the KL of every lambda in this sweep is unknown. Add lambdas other than 1 to the sweep, for example 0."
+        return "kl_budget: the KL of every lambda in this sweep is unknown. Turn on measure_kl in Lambda Sweep, or add lambda 0."
     least = min(known, key=lambda row: row.most_kl)
     error = f" ± {least.mean_kl_error:.2g}" if least.mean_kl_error else ""
     unknown = [f"{row.strength:g}" for row in rows if row.contender and math.isnan(row.mean_kl)]

@@ -94,7 +94,10 @@ def test_a_lambda_whose_kl_is_unknown_is_named_where_the_rule_left_it_out() -> N
     rows = [row(0.25, *LOW), row(0.5, *HIGH, kl=NAN), row(1.0, *LOW, kl=NAN), row(2.0, *LOW, kl=NAN, contender=False)]
     assert said(rows, BUDGET).endswith("; KL unknown at λ = 0.5, 1: not considered")
     told = " ".join(notes(Report(choose(rows, BUDGET, 100.0), "score")))
-    assert "KL unknown at λ = 0.5, 1: the reference was not evaluated there. Such a lambda is not considered" in told
+    assert (
+        "KL unknown at λ = 0.5, 1: it was not measured (measure_kl in Lambda Sweep) or could not be. Such a lambda is not"
+        in told
+    )
     assert "KL unknown" not in said(rows, HIGHEST)
     told = " ".join(notes(Report(choose(rows, HIGHEST), "score")))
     assert "KL unknown at λ = 0.5, 1" in told and "not considered" not in told
