@@ -8,7 +8,8 @@ import torch
 from comfy_api.latest import io
 
 from .report.plots import plot
-from .report.tables import Report, csv_text, markdown
+from .report.statements import Report
+from .report.tables import csv_text, markdown
 from .schema import CATEGORY, ScoresType, SweepType, schema
 from .scoring.choice import RULES, Row, choose
 from .wires import REALIGNED, Scores, Sweep
@@ -17,7 +18,7 @@ from .wires import REALIGNED, Scores, Sweep
 def _rows(sweep: Sweep, scores: Scores) -> list[Row]:
     """One for each entry of the sweep."""
     return [
-        Row(entry.strength, values, entry.kl, entry.seconds, contender=entry.method == REALIGNED)
+        Row(entry.strength, values, entry.kl, entry.seconds, entry.method == REALIGNED, entry.kl_error)
         for entry, values in zip(sweep.entries, sweep.parts(scores.values), strict=True)
     ]
 
@@ -47,8 +48,8 @@ class DeRaDiffPickLambda(io.ComfyNode):
                     "rule",
                     options=list(RULES),
                     default=next(iter(RULES)),
-                    tooltip="The lambda with the highest mean score, of all or of those whose mean KL is known and within kl_budget. "
-                    "Or the smallest lambda whose mean is within one standard error of the best.",
+                    tooltip="The lambda with the highest mean score, of all or of those whose mean KL is known and surely within kl_budget. "
+                    "Or the smallest lambda that falls short of the best by at most one standard error, compared sample by sample.",
                 ),
                 io.Float.Input(
                     "kl_budget",
@@ -56,7 +57,8 @@ class DeRaDiffPickLambda(io.ComfyNode):
                     min=0.0,
                     max=1e9,
                     step=1.0,
-                    tooltip="For the rule with a KL budget: the largest KL from the reference that is allowed, in nats. The table shows the KL of each lambda.",
+                    tooltip="For the rule with a KL budget: the largest KL from the reference that is allowed, in nats, with what it may be off. "
+                    "The table shows the KL of each lambda.",
                 ),
                 io.Float.Input(
                     "trained_beta",
@@ -77,10 +79,14 @@ class DeRaDiffPickLambda(io.ComfyNode):
                 ),
                 io.Image.Output("best", display_name="best", tooltip="The images of the chosen lambda."),
                 io.Image.Output(
-                    "plot", display_name="plot", tooltip="Score against lambda and against KL, with the choice marked."
+                    "plot",
+                    display_name="plot",
+                    tooltip="Score against lambda and against KL, with the choice marked, and how sure it is.",
                 ),
                 io.String.Output(
-                    "table", display_name="table", tooltip="Every lambda with mean, standard error and KL, as Markdown."
+                    "table",
+                    display_name="table",
+                    tooltip="Every lambda with mean score, difference from the chosen one and KL, as Markdown, and how sure the choice is.",
                 ),
                 io.String.Output("csv", display_name="csv", tooltip="The table with every sample's score, as CSV."),
             ],

@@ -46,9 +46,10 @@ class DeRaDiffSweepViewer(io.ComfyNode):
 
 
 def payload(sweep: Sweep, files: Sequence[Mapping[str, str]], scores: Scores | None) -> dict[str, Any]:
-    """What js/sweep/results.js reads, as JSON: {scorer, entries: [{lambda, method, seconds, kl, samples: [{image, score}]}]}.
+    """What js/sweep/results.js reads, as JSON: {scorer, entries: [{lambda, method, seconds, kl, kl_error, samples: [{image, score}]}]}.
 
-    files: {filename, subfolder, type} of each image. kl: the mean over the samples in nats. Unknown values are None.
+    files: {filename, subfolder, type} of each image. kl: the mean over the samples in nats; kl_error: how far it may be off,
+    0 where it was measured directly. Unknown values are None.
     """
     values = scores.values if scores else [math.nan] * len(files)
     samples = [{"image": dict(file), "score": _known(value)} for file, value in zip(files, values, strict=True)]
@@ -63,7 +64,8 @@ def _entry(entry: Entry, samples: list[dict[str, Any]]) -> dict[str, Any]:
         "lambda": entry.strength,
         "method": entry.method,
         "seconds": _known(entry.seconds),
-        "kl": _known(sum(entry.kl) / len(entry.kl)) if entry.kl else None,
+        "kl": _known(entry.mean_kl),
+        "kl_error": _known(entry.mean_kl_error),
         "samples": samples,
     }
 

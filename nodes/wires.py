@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+import statistics
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -10,6 +12,16 @@ import torch
 
 REALIGNED, INTERPOLATED = "realigned", "interpolated"
 Batch = TypeVar("Batch", torch.Tensor, tuple, list)
+
+
+def mean_kl(kl: Sequence[float]) -> float:
+    """Mean of each sample's KL in nats, NaN if it is unknown for any sample, or there is none."""
+    return statistics.fmean(kl) if kl else math.nan
+
+
+def mean_kl_error(errors: Sequence[float]) -> float:
+    """How far the mean KL may be off, in nats, from how far each sample's may be, all in one direction; 0 if none is given."""
+    return statistics.fmean(errors) if errors else 0.0
 
 
 @dataclass(frozen=True)
@@ -25,6 +37,16 @@ class Entry:
     seconds: float
     kl: tuple[float, ...]
     kl_error: tuple[float, ...] = ()
+
+    @property
+    def mean_kl(self) -> float:
+        """Mean over the samples in nats, NaN if it is unknown for any."""
+        return mean_kl(self.kl)
+
+    @property
+    def mean_kl_error(self) -> float:
+        """How far mean_kl may be off, either way, in nats."""
+        return mean_kl_error(self.kl_error)
 
     def label(self) -> str:
         return f"λ = {self.strength:g}" + ("" if self.method == REALIGNED else " (weights)")

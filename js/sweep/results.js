@@ -1,12 +1,12 @@
 // What the sweep viewer shows, read from the node's results: entries, samples, the text below an image.
 // Pure: no DOM, no ComfyUI. The results are those of nodes/viewer.py.
 
-import { lambdaText, shortNumber } from "../lib/numbers.js";
+import { lambdaText, shortNumber, withError } from "../lib/numbers.js";
 
 /**
  * @typedef {{filename: string, subfolder: string, type: string}} ImageRef
  * @typedef {{image: ImageRef, score: number | null}} Sample
- * @typedef {{lambda: number, method: string, seconds: number | null, kl: number | null, samples: Sample[]}} Entry
+ * @typedef {{lambda: number, method: string, seconds: number | null, kl: number | null, kl_error?: number | null, samples: Sample[]}} Entry
  * @typedef {{scorer: string | null, entries: Entry[]}} Sweep
  */
 
@@ -76,7 +76,7 @@ export function readout(entry, sample) {
   const known = (/** @type {number | null | undefined} */ value) => value !== null && value !== undefined;
   const parts = [`λ = ${lambdaText(entry.lambda)}`];
   if (entry.method === INTERPOLATED) parts.push("weights");
-  if (known(entry.kl)) parts.push(`KL ${shortNumber(entry.kl)} nats`);
+  if (known(entry.kl)) parts.push(`KL ${withError(entry.kl, entry.kl_error)} nats`);
   if (known(entry.seconds)) parts.push(`${entry.seconds.toFixed(1)} s`);
   if (known(score)) parts.push(`score ${shortNumber(score)}`);
   return parts.join(" · ");

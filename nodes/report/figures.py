@@ -1,4 +1,4 @@
-"""A matplotlib figure as an IMAGE."""
+"""What the plots and grids share: a matplotlib figure as an IMAGE, and how wide a text is."""
 
 from __future__ import annotations
 
@@ -16,3 +16,13 @@ def to_image(figure: Any) -> torch.Tensor:
     canvas.draw()
     pixels = np.asarray(canvas.buffer_rgba())[..., :3]
     return torch.from_numpy(pixels.astype(np.float32) / 255)[None]  # HWC -> 1HWC
+
+
+def text_width(text: str, size: float) -> float:
+    """The width of its longest line in inches at a type size in points."""
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import text_to_path
+
+    font = FontProperties(size=size)
+    lines = [line for line in text.split("\n") if line]
+    return max((text_to_path.get_text_width_height_descent(line, font, False)[0] for line in lines), default=0.0) / 72

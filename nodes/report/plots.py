@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
 from ..scoring.choice import Row
+from .digits import number
 from .figures import to_image
-from .tables import Report, number, verdict
+from .statements import Report, chosen, confidence, not_considered
 
 WIDTH, HEIGHT = 1200, 520
 _DPI = 100
@@ -40,9 +41,34 @@ def plot(report: Report) -> torch.Tensor:
         left, right = figure.subplots(1, 2, sharey=True)
         _against_lambda(left, report)
         _against_kl(right, report)
-        figure.suptitle(_shortened(verdict(report)), x=0.065, y=0.965, ha="left", fontsize=14, fontweight="bold")
-        figure.subplots_adjust(left=0.065, right=0.98, top=0.885, bottom=0.135, wspace=0.06)
+        _say(figure, report)
+        figure.subplots_adjust(left=0.065, right=0.98, top=0.86, bottom=0.185, wspace=0.06)
         return to_image(figure)
+
+
+def _say(figure: Any, report: Report) -> None:
+    """The verdict above: what was chosen, and how sure that is. What the error bars are, below."""
+    figure.suptitle(_shortened(chosen(report)), x=0.065, y=0.975, ha="left", fontsize=14, fontweight="bold")
+    figure.text(0.065, 0.918, _shortened(_sentence(confidence(report.choice)), 150), ha="left", va="top", fontsize=11)
+    figure.text(0.065, 0.014, _bars(report), ha="left", va="bottom", fontsize=9.5, color=_MUTED)
+
+
+def _sentence(text: str) -> str:
+    """With a capital, but for a Greek letter."""
+    return text[:1].upper() + text[1:] if text[:1].isascii() else text
+
+
+def _bars(report: Report) -> str:
+    """What the error bars show, "" if there are none."""
+    rows, said = report.choice.rows, []
+    if len(rows) > 1 and len(rows[0].scores) > 1:
+        said.append(
+            f"Vertical bars: standard error of the difference from λ = {report.choice.winner.strength:g}, "
+            "sample by sample from the same noise."
+        )
+    if any(row.mean_kl_error > 0 for row in rows):
+        said.append("Horizontal bars: how far the KL may be off.")
+    return " ".join(said)
 
 
 def _against_lambda(axes: Any, report: Report) -> None:
@@ -51,14 +77,8 @@ def _against_lambda(axes: Any, report: Report) -> None:
     axes.set_xlabel("λ")
     axes.set_ylabel(_shortened(report.score, 48))
     axes.axvline(winner.strength, color=_CHOSEN, linewidth=1, alpha=0.35, zorder=1)
-    for contender, label, colour, line in (
-        (False, "weights interpolated", _INTERPOLATED, "--"),
-        (True, "realigned", _BLUE, "-"),
-    ):
-        series = sorted((row for row in rows if row.contender == contender), key=lambda row: row.strength)
-        if series:
-            places = [row.strength for row in series]
-            _draw(axes, places, series, color=colour, linestyle=line, label=label)
+    for series, style in _series(rows):
+        _draw(axes, [row.strength for row in series], series, _errors(report, series), None, **style)
     _ring(axes, winner.strength, winner)
     _lambda_ticks(axes, report)
     if not all(row.contender for row in rows):
@@ -67,23 +87,24 @@ def _against_lambda(axes: Any, report: Report) -> None:
 
 def _against_kl(axes: Any, report: Report) -> None:
     choice = report.choice
-    rows = sorted((row for row in choice.rows if not math.isnan(row.mean_kl)), key=lambda row: row.strength)
+    known = [row for row in choice.rows if not math.isnan(row.mean_kl)]
     _style(axes)
     axes.set_xscale("function", functions=(_root, _square))
     axes.set_xlabel("KL from the reference (nats, last step left out)")
     axes.tick_params(axis="y", length=0)
-    most = max((row.mean_kl for row in rows), default=0.0)
+    most = max((row.mean_kl for row in known), default=0.0)
     _kl_ticks(axes, most)
-    _draw(axes, [row.mean_kl for row in rows], rows, color=_BLUE)
-    for row in _labelled(rows, choice.winner, most):
-        _label(axes, row, row is choice.winner)
+    for series, style in _series(known):
+        _draw(axes, [row.mean_kl for row in series], series, _errors(report, series), _kl_errors(series), **style)
+    for row in _labelled([row for row in known if row.contender], choice.winner, most):
+        _label(axes, row, _errors(report, [row])[0], row is choice.winner)
     if not math.isnan(choice.winner.mean_kl):
         _ring(axes, choice.winner.mean_kl, choice.winner)
     if choice.budget is not None and choice.budget <= 1.3 * most:
         axes.axvline(choice.budget, color=_MUTED, linewidth=1.2, linestyle=":")
         place = {"transform": axes.get_xaxis_transform(), "va": "bottom"}
         axes.text(choice.budget, 0.07, " budget", color=_MUTED, fontsize=9.5, **place)
-    _say_what_is_missing(axes, report, bool(rows))
+    _say_what_is_missing(axes, report, bool(known))
 
 
 def _style(axes: Any) -> None:
@@ -94,12 +115,43 @@ def _style(axes: Any) -> None:
     axes.margins(x=0.06, y=0.14)
 
 
-def _draw(axes: Any, places: Sequence[float], rows: Sequence[Row], **style: str) -> None:
-    """A line through the means, with standard errors where there are any."""
+def _series(rows: Sequence[Row]) -> Iterator[tuple[list[Row], dict[str, str]]]:
+    """The rows of each kind that there is, lambda rising, and how they are drawn."""
+    for contender, label, colour, line in (
+        (False, "weights interpolated", _INTERPOLATED, "--"),
+        (True, "realigned", _BLUE, "-"),
+    ):
+        series = sorted((row for row in rows if row.contender == contender), key=lambda row: row.strength)
+        if series:
+            yield series, {"color": colour, "linestyle": line, "label": label}
+
+
+def _errors(report: Report, rows: Sequence[Row]) -> list[float]:
+    """The standard error of each row's paired difference from the chosen one: 0 for that one itself, NaN from one sample."""
+    choice = report.choice
+    return [0.0 if row is choice.winner else choice.lead(row).error for row in rows]
+
+
+def _kl_errors(rows: Sequence[Row]) -> list[list[float]]:
+    """How far each KL may be off, below (not under 0) and above, 0 where that is not known."""
+    errors = [row.mean_kl_error if math.isfinite(row.mean_kl_error) else 0.0 for row in rows]
+    return [[min(error, row.mean_kl) for error, row in zip(errors, rows, strict=True)], errors]
+
+
+def _draw(
+    axes: Any,
+    places: Sequence[float],
+    rows: Sequence[Row],
+    errors: Sequence[float],
+    across: list[list[float]] | None,
+    **style: str,
+) -> None:
+    """A line through the means, with bars as long as the errors; across: the horizontal ones, below and above."""
     many = len(rows) > _MANY
-    errors = None if any(math.isnan(row.error) for row in rows) else [row.error for row in rows]
     sizes = {"markersize": 3.5 if many else 6, "capsize": 0 if many else 3, "linewidth": 1.8, "elinewidth": 1.1}
-    axes.errorbar(places, [row.mean for row in rows], yerr=errors, marker="o", **sizes, **style)
+    upright = [error or math.nan for error in errors]  # a bar of no length would show its caps
+    aside = None if across is None else [[error or math.nan for error in side] for side in across]
+    axes.errorbar(places, [row.mean for row in rows], yerr=upright, xerr=aside, marker="o", **sizes, **style)
 
 
 def _ring(axes: Any, place: float, winner: Row) -> None:
@@ -131,6 +183,7 @@ def _kl_ticks(axes: Any, most: float) -> None:
         axes.minorticks_off()
     else:
         axes.set_xticks([0.0])
+        axes.set_xlim(-0.02, 1.0)
 
 
 def _labelled(rows: Sequence[Row], winner: Row, most: float) -> list[Row]:
@@ -143,11 +196,11 @@ def _labelled(rows: Sequence[Row], winner: Row, most: float) -> list[Row]:
     return kept
 
 
-def _label(axes: Any, row: Row, chosen: bool) -> None:
+def _label(axes: Any, row: Row, error: float, chosen: bool) -> None:
     """The lambda over the error bar."""
     from matplotlib.patheffects import withStroke
 
-    top = row.mean + (0.0 if math.isnan(row.error) else row.error)
+    top = row.mean + (0.0 if math.isnan(error) else error)
     axes.annotate(
         f"λ = {row.strength:g}",
         (row.mean_kl, top),
@@ -179,7 +232,7 @@ def _say_what_is_missing(axes: Any, report: Report, others: bool) -> None:
         axes.text(0.5, 0.5, "KL unknown", transform=axes.transAxes, ha="center", va="center", color=_MUTED)
     elif unknown:
         named = ", ".join(f"{strength:g}" for strength in unknown[:5]) + (" ..." if len(unknown) > 5 else "")
-        text = f"not shown, KL unknown: λ = {named}"
+        text = not_considered(report.choice) or f"not shown, KL unknown: λ = {named}"
         axes.text(0.99, 0.02, text, transform=axes.transAxes, ha="right", va="bottom", fontsize=9.5, color=_MUTED)
 
 

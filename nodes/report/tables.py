@@ -5,34 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import math
-from dataclasses import dataclass
 
-from ..method.strength import beta_from_lambda
-from ..scoring.choice import Choice, Row
-
-KL_NOTE = "KL: nats from the reference for the conditional branch, without the last step to sigma 0, where the estimate diverges."
-
-
-@dataclass(frozen=True)
-class Report:
-    """A choice and what its table and plot also need. trained_beta: 0 if it is unknown."""
-
-    choice: Choice
-    score: str
-    trained_beta: float = 0.0
-
-    def beta(self, row: Row) -> float | None:
-        """The KL strength a row's lambda stands for, None if unknown."""
-        return beta_from_lambda(row.strength, self.trained_beta) if self.trained_beta else None
-
-
-def verdict(report: Report) -> str:
-    """One line: the winner, its rule, its numbers."""
-    choice, row = report.choice, report.choice.winner
-    beta = report.beta(row)
-    budget = "" if choice.budget is None else f" of {choice.budget:g} nats"
-    stands_for = "" if beta is None else f" (β = {number(beta)})"
-    return f"Chosen: λ = {row.strength:g}{stands_for}, {choice.rule}{budget}"
+from ..scoring.choice import Row
+from .digits import number, percent, with_error
+from .statements import Report, notes, verdict
 
 
 def markdown(report: Report) -> str:
@@ -44,6 +20,8 @@ def markdown(report: Report) -> str:
         "model",
         f"{_cell(report.score)} (mean)",
         "standard error",
+        "difference from the chosen",
+        "the chosen beats it",
         "KL (nats)",
         "seconds",
         "",
@@ -53,62 +31,67 @@ def markdown(report: Report) -> str:
     return "\n".join([f"**{_cell(verdict(report))}**", "", *lines, "", *(f"{note}  " for note in notes(report))]) + "\n"
 
 
-def notes(report: Report) -> list[str]:
-    """Notes that explain the numbers."""
-    rows, choice = report.choice.rows, report.choice
-    found = [f"Mean and standard error over {len(rows[0].scores)} samples for each lambda."]
-    if len(rows[0].scores) == 1:
-        found = [
-            "One sample for each lambda: no standard error; it counts as 0. Sample several seeds to trust the choice."
-        ]
-    found.append(KL_NOTE)
-    if any(row.contender and math.isnan(row.mean_kl) for row in rows):
-        loses = " Such a lambda cannot win under a KL budget." if choice.budget is not None else ""
-        found.append(f"KL is unknown where only one model was evaluated, as at lambda 1.{loses}")
-    return found
+_COMPARED = ["difference", "difference_error", "chance_chosen_is_better"]
 
 
 def csv_text(report: Report) -> str:
-    """lambda, beta, model, mean, standard_error, kl_nats, seconds, chosen, note, then a column for each sample. Unknown is empty."""
+    """A line for each row, a column for each of its numbers, then for each sample. Unknown is empty.
+
+    difference: the mean of the row's scores less the chosen lambda's; difference_error: the standard error of that mean;
+    chance_chosen_is_better: 0 to 1, see Difference.chance. The chosen row has none of these. kl_error_nats: how far the KL may
+    be off, either way; 0 where it was measured directly.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     samples = len(report.choice.rows[0].scores)
-    head = ["lambda", "beta", "model", "mean", "standard_error", "kl_nats", "seconds", "chosen", "note"]
+    head = ["lambda", "beta", "model", "mean", "standard_error", *_COMPARED]
+    head += ["kl_nats", "kl_error_nats", "seconds", "chosen", "note"]
     writer.writerow([*head, *(f"sample_{number + 1}" for number in range(samples))])
     for index, row in enumerate(report.choice.rows):
         beta = report.beta(row)
-        numbers = [
-            "" if math.isnan(value) else repr(value) for value in (row.mean, row.error, row.mean_kl, row.seconds)
-        ]
         chosen = "yes" if index == report.choice.index else "no"
         known = [repr(row.strength), "" if beta is None else repr(beta), _model(row)]
+        kl = (row.mean_kl, math.nan if math.isnan(row.mean_kl) else row.mean_kl_error)
+        numbers = [_raw(value) for value in (row.mean, row.error, *_apart(report, index), *kl, row.seconds)]
         writer.writerow([*known, *numbers, chosen, report.choice.excluded[index], *map(repr, row.scores)])
     return text.getvalue()
+
+
+def _raw(value: float) -> str:
+    return "" if math.isnan(value) else repr(value)
+
+
+def _apart(report: Report, index: int) -> tuple[float, float, float]:
+    """A row's score less the chosen one's, the standard error of that, and the chance that the chosen is better; NaN for the chosen."""
+    if index == report.choice.index:
+        return math.nan, math.nan, math.nan
+    lead = report.choice.lead(report.choice.rows[index])
+    return 0.0 - lead.mean, lead.error, lead.chance
 
 
 def _cells(report: Report, index: int) -> list[str]:
     row, beta = report.choice.rows[index], report.beta(report.choice.rows[index])
     chosen = index == report.choice.index
     cells = [f"{row.strength:g}", *([] if beta is None else [number(beta)]), _model(row)]
-    error = "-" if math.isnan(row.error) else f"{row.error:.2g}"
-    cells += [number(row.mean), error, number(row.mean_kl), f"{row.seconds:.1f}"]
+    cells += [number(row.mean), "-" if math.isnan(row.error) else f"{row.error:.2g}"]
+    cells += [*_apart_cells(*_apart(report, index)), with_error(row.mean_kl, row.mean_kl_error), f"{row.seconds:.1f}"]
     return [
         *(f"**{cell}**" if chosen else cell for cell in cells),
         "chosen" if chosen else report.choice.excluded[index],
     ]
 
 
+def _apart_cells(apart: float, error: float, chance: float) -> list[str]:
+    if math.isnan(apart):
+        return ["-", "-"]
+    sign = "+" if apart > 0 else ""
+    if math.isnan(error):
+        return [f"{sign}{number(apart)}", "unknown"]
+    return [sign + with_error(apart, error), "no difference" if apart == error == 0 else percent(chance)]
+
+
 def _model(row: Row) -> str:
     return "realigned" if row.contender else "weights interpolated"
-
-
-def number(value: float) -> str:
-    """At most five digits, without an exponent for usual betas and KLs."""
-    if math.isnan(value):
-        return "unknown"
-    if math.isinf(value):
-        return "∞"
-    return f"{value:.0f}" if 1e3 <= abs(value) < 1e9 else f"{value:.5g}"
 
 
 def _cell(text: str) -> str:

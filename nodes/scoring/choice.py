@@ -1,7 +1,8 @@
-"""Choosing a lambda by scores: mean and standard error of each lambda, and the rules that name a winner.
+"""Choosing a lambda by scores: the mean of each lambda, the rules that name a winner, and how it compares with the others.
 
 The one-standard-error rule is that of Breiman et al., Classification and Regression Trees (1984), section 3.4.3: of all
 choices within one standard error of the best, take the simplest; here the smallest lambda, the closest to the reference.
+The error is that of the paired difference from the best: the samples of all lambdas share their noise.
 """
 
 from __future__ import annotations
@@ -11,6 +12,11 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from ..wires import mean_kl, mean_kl_error
+from .paired import Difference, difference
+
+UNKNOWN = "KL unknown"  # why a row is excluded
+
 
 @dataclass(frozen=True)
 class Row:
@@ -18,6 +24,7 @@ class Row:
 
     scores: one for each sample. kl: nats from the reference for each sample, NaN where it is unknown.
     contender: False for a baseline, which is shown beside the others and cannot win.
+    kl_error: how far each sample's KL may be off, either way, in nats; () where it was measured directly.
     """
 
     strength: float
@@ -25,6 +32,7 @@ class Row:
     kl: tuple[float, ...]
     seconds: float = 0.0
     contender: bool = True
+    kl_error: tuple[float, ...] = ()
 
     @property
     def mean(self) -> float:
@@ -38,14 +46,26 @@ class Row:
     @property
     def mean_kl(self) -> float:
         """Mean KL in nats: NaN if it is unknown for any sample, and 0 for the reference itself, realignment at lambda 0."""
-        if self.contender and self.strength == 0:
-            return 0.0
-        return statistics.fmean(self.kl) if self.kl else math.nan
+        return 0.0 if self._is_reference else mean_kl(self.kl)
+
+    @property
+    def mean_kl_error(self) -> float:
+        """How far mean_kl may be off, either way, in nats."""
+        return 0.0 if self._is_reference else mean_kl_error(self.kl_error)
+
+    @property
+    def most_kl(self) -> float:
+        """The largest mean KL that it may be, in nats: NaN if the KL is unknown, infinite if only its error is."""
+        return self.mean_kl + (math.inf if math.isnan(self.mean_kl_error) else self.mean_kl_error)
+
+    @property
+    def _is_reference(self) -> bool:
+        return self.contender and self.strength == 0
 
 
 @dataclass(frozen=True)
 class Rule:
-    """pick: the winner among the eligible rows. limited: only rows whose KL is known and within the budget are eligible."""
+    """pick: the winner among the eligible rows. limited: only rows whose KL is known, and within the budget even where it may be off, are eligible."""
 
     pick: Callable[[Sequence[Row]], Row]
     limited: bool = False
@@ -68,6 +88,22 @@ class Choice:
     def winner(self) -> Row:
         return self.rows[self.index]
 
+    @property
+    def highest(self) -> Row:
+        """The contender of the highest mean, whether or not the rule admits it."""
+        return highest_mean([row for row in self.rows if row.contender])
+
+    @property
+    def runner_up(self) -> Row | None:
+        """Of the rows that could win, the highest mean beside the winner's; None if there is no other."""
+        others = [row for row, reason in zip(self.rows, self.excluded, strict=True) if not reason]
+        others = [row for row in others if row is not self.winner]
+        return highest_mean(others) if others else None
+
+    def lead(self, row: Row) -> Difference:
+        """How far the winner is ahead of a row, sample by sample."""
+        return difference(self.winner.scores, row.scores)
+
 
 def highest_mean(rows: Sequence[Row]) -> Row:
     """The row of the highest mean; the smallest lambda of several that are equal."""
@@ -75,13 +111,18 @@ def highest_mean(rows: Sequence[Row]) -> Row:
 
 
 def smallest_within_one_error(rows: Sequence[Row]) -> Row:
-    """The smallest lambda whose mean is at least the highest mean less that row's standard error.
+    """The smallest lambda that falls short of the highest mean by at most one standard error of their paired difference.
 
     One sample has no standard error; it counts as 0, which makes this the highest mean.
     """
     best = highest_mean(rows)
-    least = best.mean - (0.0 if math.isnan(best.error) else best.error)
-    return min((row for row in rows if row.mean >= least), key=lambda row: row.strength)
+    return min((row for row in rows if row is best or _within_one_error(best, row)), key=lambda row: row.strength)
+
+
+def _within_one_error(best: Row, row: Row) -> bool:
+    shortfall = difference(best.scores, row.scores)
+    error = 0.0 if math.isnan(shortfall.error) else shortfall.error
+    return shortfall.mean <= error or math.isclose(shortfall.mean, error)
 
 
 RULES = {
@@ -129,17 +170,22 @@ def _exclusion(row: Row, budget: float | None) -> str:
     """Why a row cannot win, "" if it can. budget: None for rules without one."""
     if not row.contender:
         return "baseline"
-    if budget is None or row.mean_kl <= budget:
+    if budget is None or row.most_kl <= budget:
         return ""
-    return "KL unknown" if math.isnan(row.mean_kl) else "over the budget"
+    if math.isnan(row.mean_kl):
+        return UNKNOWN
+    return "over the budget" if row.mean_kl - row.mean_kl_error > budget else "may be over the budget"
 
 
 def _nothing_within(rows: Sequence[Row], budget: float) -> str:
     known = [row for row in rows if row.contender and not math.isnan(row.mean_kl)]
     if not known:
-        return "kl_budget: the KL of every lambda in this sweep is unknown. Add lambdas other than 1 to the sweep, for example 0."
-    least = min(known, key=lambda row: row.mean_kl)
+        return "kl_budget: the KL of every lambda in this sweep is unknown. Turn on measure_kl in Lambda Sweep, or add lambda 0."
+    least = min(known, key=lambda row: row.most_kl)
+    error = f" ± {least.mean_kl_error:.2g}" if least.mean_kl_error else ""
+    unknown = [f"{row.strength:g}" for row in rows if row.contender and math.isnan(row.mean_kl)]
+    left_out = f" The KL is unknown at lambda {', '.join(unknown)}." if unknown else ""
     return (
         f"kl_budget: no lambda of this sweep stays within {budget:g} nats; the nearest is lambda {least.strength:g} "
-        f"with {least.mean_kl:.4g} nats. Raise the budget, or sweep smaller lambdas."
+        f"with {least.mean_kl:.4g}{error} nats.{left_out} Raise the budget, or sweep smaller lambdas."
     )

@@ -287,11 +287,14 @@ def test_what_the_model_says(viewer: Viewer) -> None:
           const numbers = await import(`/extensions/${pack}/lib/numbers.js`);
           const entry = (lambda, method, kl) => ({ lambda, method, kl, seconds: 1.25, samples: [{ score: 0.3149 }, { score: null }] });
           const entries = [entry(1, "interpolated", null), entry(0.75, "realigned", 12.34), entry(0.25, "realigned", 0)];
+          const errors = [0, 20, null, undefined].map((kl_error) => ({ ...entries[1], kl: 312, kl_error }));
           const sweep = model.readSweep({ deradiff_sweep: [{ entries }] });
           return {
             lambdas: [0, 0.5, 0.125, 1 / 3, 10].map(numbers.lambdaText),
             numbers: [0, 0.3149, -12.34, 1234.5, 1e-5, 2e7].map(numbers.shortNumber),
             lines: [model.readout(entries[1], 0), model.readout(entries[0], 1)],
+            errors: errors.map((each) => model.readout(each, 1)),
+            intervals: [[312.4, 18.3], [310, 9.96], [0.1234, 0.0123], [31247, 1830], [310, 1e-9], [5, 20]].map(([kl, error]) => numbers.withError(kl, error)),
             baseline: model.baseline(sweep).lambda,
             nearest: [0, 0.5, 0.6, 9].map((value) => model.nearest(model.entriesOf(sweep, "realigned"), value)),
             nothing: [null, {}, { images: [] }, { deradiff_sweep: [] }, { deradiff_sweep: [{ entries: [] }] }].map(model.readSweep),
@@ -303,6 +306,8 @@ def test_what_the_model_says(viewer: Viewer) -> None:
         "lambdas": ["0.00", "0.50", "0.125", "0.3333", "10.00"],
         "numbers": ["0", "0.315", "-12.3", "1235", "1.0e-5", "2.0e+7"],
         "lines": ["λ = 0.75 · KL 12.3 nats · 1.3 s · score 0.315", "λ = 1.00 · weights · 1.3 s"],
+        "errors": [f"λ = 0.75 · KL {kl} nats · 1.3 s" for kl in ("312", "312 ± 20", "312 ± ?", "312")],
+        "intervals": ["312 ± 18", "310 ± 10", "0.123 ± 0.012", "31200 ± 1800", "310 ± 1e-9", "5 ± 20"],
         "baseline": 0.25,
         "nearest": [0, 0, 1, 1],
         "nothing": [None] * 5,

@@ -17,7 +17,7 @@ SAMPLES = 2
 SWEEP = Sweep(
     (
         Entry(0.0, REALIGNED, 1.25, (0.0, 0.0)),
-        Entry(0.5, REALIGNED, 2.5, (3.0, 5.0)),
+        Entry(0.5, REALIGNED, 2.5, (3.0, 5.0), (1.0, 2.0)),
         Entry(1.0, REALIGNED, 1.25, (math.nan, math.nan)),
         Entry(0.5, INTERPOLATED, 2.0, (math.nan, math.nan)),
     ),
@@ -44,12 +44,15 @@ def _payload(scores: Scores | None = None, channels: int = 3) -> dict:
 def test_every_entry_is_told_with_its_images() -> None:
     payload = _payload(Scores("sharpness", tuple(float(value) for value in range(COUNT))))
     assert payload["scorer"] == "sharpness"
-    told = [(entry["lambda"], entry["method"], entry["seconds"], entry["kl"]) for entry in payload["entries"]]
+    told = [
+        (entry["lambda"], entry["method"], entry["seconds"], entry["kl"], entry["kl_error"])
+        for entry in payload["entries"]
+    ]
     assert told == [
-        (0, REALIGNED, 1.25, 0),
-        (0.5, REALIGNED, 2.5, 4),
-        (1, REALIGNED, 1.25, None),
-        (0.5, INTERPOLATED, 2, None),
+        (0, REALIGNED, 1.25, 0, 0),
+        (0.5, REALIGNED, 2.5, 4, 1.5),
+        (1, REALIGNED, 1.25, None, 0),
+        (0.5, INTERPOLATED, 2, None, 0),
     ]
     assert [sample["score"] for entry in payload["entries"] for sample in entry["samples"]] == list(range(COUNT))
 

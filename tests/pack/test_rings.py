@@ -25,7 +25,7 @@ ROOM_IMPORTS = {  # what each room takes from outside the pack, beside the stand
     "sharing": {"torch", "comfy"},
     "engine": {"torch", "comfy", "comfy_api.torch_helpers"},
     "runs": {"torch", "comfy", "safetensors", "latent_preview"},
-    "scoring": {"torch", "comfy", "safetensors", "transformers"},
+    "scoring": {"torch", "comfy", "safetensors", "scipy", "transformers"},
     "report": {"torch", "numpy", "matplotlib"},
     "sockets": {"torch", "comfy", "comfy_api", "folder_paths"},
 }
@@ -205,11 +205,11 @@ def test_user_input_is_refused_by_errors_not_by_assert(path: Path) -> None:
 
 
 @_per_file(NODES)
-def test_heavy_packages_wait_until_a_plot_or_scorer_is_asked_for(path: Path) -> None:
+def test_heavy_packages_wait_until_a_plot_a_scorer_or_a_choice_is_asked_for(path: Path) -> None:
     top = [node for node in _tree(path).body if isinstance(node, ast.Import | ast.ImportFrom)]
     names = [alias.name for node in top if isinstance(node, ast.Import) for alias in node.names]
     names += [node.module or "" for node in top if isinstance(node, ast.ImportFrom)]
-    assert not [name for name in names if name.split(".")[0] in ("matplotlib", "transformers")]
+    assert not [name for name in names if name.split(".")[0] in ("matplotlib", "scipy", "transformers")]
 
 
 @_per_file(EVERYTHING)

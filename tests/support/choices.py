@@ -16,9 +16,10 @@ HIGHEST, BUDGET, ONE_ERROR = choice.RULES
 NAN = math.nan
 
 
-def row(strength: float, *scores: float, kl: float = 1.0, contender: bool = True) -> Row:
-    """A lambda whose samples have these scores, and all of them this KL."""
-    return Row(strength, scores, (kl,) * len(scores), 1.5, contender)
+def row(strength: float, *scores: float, kl: float = 1.0, contender: bool = True, off: float | None = None) -> Row:
+    """A lambda whose samples have these scores, and all of them this KL, which may be off by `off`."""
+    errors = () if off is None else (off,) * len(scores)
+    return Row(strength, scores, (kl,) * len(scores), 1.5, contender, errors)
 
 
 # Mean 2, 4 and 4.5; standard error of the last 0.5 (standard deviation 1, four samples).

@@ -1,0 +1,116 @@
+"""What is said of a choice of lambda: the verdict, how sure it is, and the notes that explain the numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..method.strength import beta_from_lambda
+from ..scoring.choice import UNKNOWN, Choice, Row, highest_mean
+from ..scoring.paired import Difference, difference
+from .digits import number, percent
+
+KL_NOTE = "KL: nats from the reference for the conditional branch, without the last step to sigma 0, where the estimate diverges."
+_WITHIN = " A lambda is within the budget if its KL and that together are."
+SURE = 0.95  # the least confidence at which one lambda is said to beat another
+
+
+@dataclass(frozen=True)
+class Report:
+    """A choice and what its table and plot also need. trained_beta: 0 if it is unknown."""
+
+    choice: Choice
+    score: str
+    trained_beta: float = 0.0
+
+    def beta(self, row: Row) -> float | None:
+        """The KL strength a row's lambda stands for, None if unknown."""
+        return beta_from_lambda(row.strength, self.trained_beta) if self.trained_beta else None
+
+
+def verdict(report: Report) -> str:
+    """One line: the winner, its rule, how sure it is, and what the rule could not consider."""
+    parts = (chosen(report), confidence(report.choice), not_considered(report.choice))
+    return "; ".join(part for part in parts if part)
+
+
+def chosen(report: Report) -> str:
+    """The winner, what it stands for, and its rule."""
+    choice, row = report.choice, report.choice.winner
+    beta = report.beta(row)
+    budget = "" if choice.budget is None else f" of {choice.budget:g} nats"
+    stands_for = "" if beta is None else f" (β = {number(beta)})"
+    return f"Chosen: {_name(row)}{stands_for}, {choice.rule}{budget}"
+
+
+def confidence(choice: Choice) -> str:
+    """How sure it is that the winner beats the runner-up, and how it compares with the highest mean if that is another's."""
+    winner, other, best, said = choice.winner, choice.runner_up, choice.highest, []
+    if other is None:
+        said.append("no other lambda to compare with" + ("" if choice.budget is None else " within the budget"))
+    elif highest_mean((winner, other)) is winner:
+        beats = f"{_name(winner)} beats {_name(other)}"
+        unknown = f"whether {beats} is unknown from one sample"
+        said.append(_compared(choice.lead(other), beats, f"{_name(other)}, the runner-up", unknown))
+    if best is not winner:
+        named = f"{_name(best)}, the highest mean"
+        unknown = f"{_name(best)} has the highest mean, by one sample"
+        said.append(_compared(difference(best.scores, winner.scores), f"{named}, beats it", named, unknown))
+    return "; ".join(said)
+
+
+def not_considered(choice: Choice) -> str:
+    """The lambdas that the rule left out because their KL is unknown, "" if there are none."""
+    unknown = [row for row, reason in zip(choice.rows, choice.excluded, strict=True) if reason == UNKNOWN]
+    return f"KL unknown at {_names(unknown, 5)}: not considered" if unknown else ""
+
+
+def _compared(lead: Difference, beats: str, other: str, unknown: str) -> str:
+    """What a lead of at least 0 means. beats: said where it is sure; other: whom the winner is compared with."""
+    if math.isnan(lead.error):
+        return unknown
+    if lead.error == 0:
+        return f"{beats} by the same in every sample" if lead.mean else f"no difference from {other}, in any sample"
+    told = percent(lead.chance)
+    return f"{beats} with {told}" if lead.chance >= SURE else f"cannot be told apart from {other} ({told})"
+
+
+def notes(report: Report) -> list[str]:
+    """Notes that explain the numbers."""
+    rows, choice = report.choice.rows, report.choice
+    found = [*_notes_on_scores(len(rows[0].scores)), KL_NOTE]
+    if any(row.mean_kl_error > 0 for row in rows):
+        found.append(f"KL ± how far it may be off.{'' if choice.budget is None else _WITHIN}")
+    unknown = [row for row in rows if row.contender and math.isnan(row.mean_kl)]
+    if unknown:
+        loses = (
+            "" if choice.budget is None else " Such a lambda is not considered under a KL budget, whatever its score."
+        )
+        found.append(
+            f"KL unknown at {_names(unknown)}: it was not measured (measure_kl in Lambda Sweep) or could not be.{loses}"
+        )
+    return found
+
+
+def _notes_on_scores(samples: int) -> list[str]:
+    if samples == 1:
+        alone = "One sample for each lambda: no standard error, which counts as 0, and no confidence."
+        return [f"{alone} Sample several seeds to trust the choice."]
+    return [
+        f"Mean and standard error over {samples} samples for each lambda.",
+        "Difference: the score less the chosen lambda's, sample by sample from the same noise, ± the standard error of its mean.",
+        "A percentage is the confidence that the higher of two means (in the table: the chosen lambda's) is truly the higher one: "
+        f"a one-sided paired t test over {samples} samples, which takes differences to be roughly normal. Under {100 * SURE:.0f} % the two "
+        "count as not told apart. It is not corrected for choosing the best of several lambdas.",
+    ]
+
+
+def _name(row: Row) -> str:
+    return f"λ = {row.strength:g}"
+
+
+def _names(rows: Sequence[Row], most: int | None = None) -> str:
+    """ "λ = 0.5, 1": all, or as many as `most` and how many more there are."""
+    more = "" if most is None or len(rows) <= most else f" and {len(rows) - most} more"
+    return f"λ = {', '.join(f'{row.strength:g}' for row in rows[:most])}{more}"
