@@ -40,7 +40,7 @@ CFGS, STEPS, LAMBDAS, SEEDS = (1.0, 3.0, 7.0), (12, 20, 30, 50), (0.25, 0.5, 0.7
 IMAGES = 2  # in a batch
 TRAINED = ((1.0, 0), (2.0, 1))  # strength and seed of the fidelity benchmark's pairs
 RUNS = {DEMO: 45}
-OTHER_RUNS = 90
+OTHER_RUNS = 60
 
 
 @dataclass(frozen=True)

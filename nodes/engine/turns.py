@@ -10,7 +10,7 @@ import torch
 
 from ..method import mixture
 from ..method.evaluation import EXACT, REUSE, STOCHASTIC, Evaluation, Steps, Turns
-from ..method.forecast import Course, Forecast
+from ..method.forecast import Course, Forecast, Known
 from ..method.mixture import Share
 from ..method.reuse import Differences
 from . import LOG
@@ -61,6 +61,7 @@ class OneInTurn:
         self._differences: dict[tuple, tuple[Differences, list, int]] = {}
         self._told = False
         self._calls = self._evaluations = 0
+        self._weights: list[float] = []
 
     def __call__(self, call: Call, shares: Sequence[Share]) -> Predicted:
         """One evaluation of the guider, by the model whose turn it is."""
@@ -68,7 +69,7 @@ class OneInTurn:
             self._say_exact(shares)
             self._differences.clear()
             return self._exact(call, shares)
-        weights = [float(share) for share in shares]
+        self._weights = weights = [float(share) for share in shares]
         if call.timestep is not self._timestep:
             self._begin(call.timestep, weights)
         if self._evaluation.kind == STOCHASTIC:
@@ -85,16 +86,26 @@ class OneInTurn:
 
     def _affordable(self, weights: Sequence[float]) -> bool:
         """Whether turns from here on keep the predicted error of the final latent within the tolerance."""
-        kept = [differences for differences, _, _ in self._differences.values()]
-        most = self._evaluation.tolerance
-        return bool(kept) and all(differences.ending(self._steps.at, weights) <= most for differences in kept)
+        known = self._known(weights)
+        return bool(known) and all(
+            one is not None and forecast.ending(self._steps.at, one) <= self._evaluation.tolerance
+            for forecast, one in known
+        )
+
+    def _known(self, weights: Sequence[float]) -> list[tuple[Forecast, Known | None]]:
+        """What each forecast starts from, None where too little is known."""
+        found: list[tuple[Forecast, Known | None]] = []
+        for differences, _, _ in self._differences.values():
+            state = differences.state(weights)
+            found.append((differences.forecast, None if state is None else Known.read(state.tolist())))
+        return found
 
     def reused(self) -> Reused | None:
         """What reuse cost and how far it is off, None for another evaluation or where nothing was evaluated."""
         if self._evaluation.kind != REUSE or not self._calls:
             return None
-        error = max((differences.error for differences, _, _ in self._differences.values()), default=0.0)
-        return Reused(self._evaluations / self._calls, error)
+        errors = [forecast.made(known) for forecast, known in self._known(self._weights) if known is not None]
+        return Reused(self._evaluations / self._calls, max(errors, default=0.0))
 
     def _evaluate(self, wanted: Sequence[int], call: Call) -> dict[int, Branches]:
         self._calls += 1
@@ -108,7 +119,7 @@ class OneInTurn:
 
     def _reused(self, call: Call, weights: Sequence[float]) -> Predicted:
         key = (*map(id, call.conds), *sorted(call.additions))
-        differences, _, turn = self._differences.get(key) or (self._fresh(len(weights)), [], 0)
+        differences, _, turn = self._differences.get(key) or (Differences(len(weights), self._course), [], 0)
         if (
             turn == self._turn
         ):  # the same branches again at one latent: a perturbed evaluation that the key does not tell apart
@@ -130,9 +141,6 @@ class OneInTurn:
         self._calls += 1
         self._evaluations += sum(map(counts, shares))
         return exact(self._models, call, shares)
-
-    def _fresh(self, models: int) -> Differences:
-        return Differences(models, self._course.guidance, Forecast(self._course))
 
     def _say_exact(self, shares: Sequence[Share]) -> None:
         if not self._told and sum(map(counts, shares)) > 1:

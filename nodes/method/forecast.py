@@ -3,21 +3,26 @@
 An error e of the guided prediction at sigma enters the next latent, at sigma', as (1 - q) e, with q = sigma' / sigma for a sampler
 that adds no noise and its square for one that does (ancestral, SDE). What the latent was off by before shrinks to J + (1 - J) q of
 itself: the denoiser follows a part J = alpha s^2 / (alpha^2 s^2 + sigma^2) of it, where s is the standard deviation of the data. This is
-Euler's step for Gaussian data. Samplers of higher order extrapolate, D + b (D - D before), which amplifies errors of changing sign by
+Euler's step for Gaussian data; an error of any direction is followed less than the models' difference. Samplers of higher order extrapolate, D + b (D - D before), which amplifies errors of changing sign by
 1 + 2 b; b is read off the latents that the sampler makes. The distance of the models accumulates by the same rule from their difference
-at each step, and only the ratio is used, so that what both leave out cancels. What remains grows with guidance: two constants, fitted on
-trained pairs (benchmarks/reuse.md).
+at each step, and only the ratio is used, so that what both leave out cancels. What remains grows with guidance.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 
-GROWTH, EXTRAPOLATED_GROWTH = 0.17, 1 / 3  # of errors with guidance, for each unit of cfg above 1
+Number = TypeVar("Number", float, torch.Tensor)
+
+# Fitted on trained pairs (benchmarks/reuse.md), so that nine of ten runs keep the promise.
+FOLLOWED = 0.5  # how far the denoiser follows an error of any direction, of how far it follows the models' difference
+SAFETY = 2.0
+GROWTH, EXTRAPOLATED_GROWTH = 0.15, 1 / 3  # with guidance, for each unit of cfg above 1
 
 
 @dataclass(frozen=True)
@@ -34,31 +39,29 @@ class Course:
         following = self.sigmas[step + 1] if step + 1 < len(self.sigmas) else 0.0
         return (following / self.sigmas[step]) ** (2 if self.noisy else 1)
 
-    def follows(self, step: int, spread: float) -> float:
-        """J: how far the denoiser follows the latent."""
-        sigma = self.sigmas[step]
+    def kept(self, step: int, spread: Number, followed: float = 1.0) -> Number:
+        """What a step keeps of the latent's own error: the denoiser follows a part J of it. spread: s, of the data."""
+        sigma, q = self.sigmas[step], self.q(step)
         alpha = 1.0 - sigma if self.flow else 1.0
-        return alpha * spread**2 / (alpha**2 * spread**2 + sigma**2)
+        j = followed * alpha * spread**2 / (alpha**2 * spread**2 + sigma**2)
+        return q + (1.0 - q) * j
+
+    def gain(self, step: int) -> float:
+        """What a difference of predictions in noise space adds to the latent."""
+        return (1.0 - self.q(step)) * self.sigmas[step]
+
+    def erred(self, step: int, spread: Number, before: Number, made: Number) -> Number:
+        """The squared norm of the latent's error after a step that made another one, independent of it."""
+        return self.kept(step, spread, FOLLOWED) ** 2 * before + self.gain(step) ** 2 * made
 
     @property
     def steps(self) -> int:
         return sum(sigma > 0.0 for sigma in self.sigmas)
 
     def amplified(self, b: float) -> float:
-        """What guidance makes of an error beyond the linear account, and a sampler that extrapolates by b; fitted, so that nine of ten runs hold."""
+        """What guidance makes of an error beyond the linear account, and a sampler that extrapolates by b."""
         above = max(self.guidance - 1.0, 0.0)
-        return math.exp(GROWTH * above) * (1.0 + 2.0 * b) ** (1.0 + EXTRAPOLATED_GROWTH * above)
-
-
-@dataclass(frozen=True)
-class _Sum:
-    """distance: |w|^2, (w, d), |d|^2 of the models' distance w in the latent and their difference d in noise space; error: its square."""
-
-    distance: tuple[float, float, float]
-    error: float
-
-    def relative(self) -> float:
-        return math.sqrt(self.error / self.distance[0]) if self.distance[0] > 0.0 else math.inf
+        return SAFETY * math.exp(GROWTH * above) * (1.0 + 2.0 * b) ** (2.0 + EXTRAPOLATED_GROWTH * above)
 
 
 @dataclass(frozen=True)
@@ -76,13 +79,9 @@ class Extrapolation:
     def __init__(self, course: Course) -> None:
         self._course = course
         self._last: list[_Before] = []
-        self._sums = [0.0, 0.0]
-
-    @property
-    def b(self) -> float:
-        """In the mean of the steps so far; 0 before the third, and for Euler's method."""
-        made, moved = self._sums
-        return min(max(made / moved, 0.0), 2.0) if moved > 0.0 else 0.0
+        self.sums: torch.Tensor | None = (
+            None  # (2,): along the prediction's last change, what the sampler added, and the change
+        )
 
     def note(self, step: int, x: torch.Tensor, denoised: torch.Tensor) -> None:
         """The latent that a step begins with, and its prediction."""
@@ -91,9 +90,37 @@ class Extrapolation:
             q = self._course.q(before.step)
             left = x - torch.lerp(before.denoised, before.x, q)
             moved = (1.0 - q) * (before.denoised - earlier.denoised)
-            made = torch.stack([(left * moved).sum(), moved.square().sum()]).tolist()
-            self._sums = [one + other for one, other in zip(self._sums, made, strict=True)]
+            found = torch.stack([(left * moved).sum(), moved.square().sum()])
+            self.sums = found if self.sums is None else self.sums + found
         self._last = [*self._last[-1:], _Before(step, x.clone(), denoised)]
+
+    @staticmethod
+    def b(made: float, moved: float) -> float:
+        """From the sums, in the mean of the steps so far; 0 for Euler's method."""
+        return min(max(made / moved, 0.0), 2.0) if moved > 0.0 else 0.0
+
+
+@dataclass(frozen=True)
+class Known:
+    """What a prediction starts from, read from the device at once.
+
+    distance: |w|^2, (w, d), |d|^2 of the models' distance w in the latent and their difference d in noise space. held: the squared norm,
+    in the mean over the turns, of what is held; change: its relative error. error: the squared norm of the latent's. spread: of the data.
+    extrapolation: as Extrapolation.sums.
+    """
+
+    distance: tuple[float, float, float]
+    held: float
+    change: float
+    error: float
+    spread: float
+    extrapolation: tuple[float, float]
+
+    @classmethod
+    def read(cls, values: Sequence[float]) -> Known:
+        """From Forecast.state's numbers."""
+        ww, wd, dd, held, change, error, spread, made, moved = values
+        return cls((ww, wd, dd), held, change, error, spread, (made, moved))
 
 
 class Forecast:
@@ -103,52 +130,47 @@ class Forecast:
         self._course = course
         self._extrapolation = Extrapolation(course)
         self._distance: torch.Tensor | None = None  # w: of the models, in the latent
-        self._error = 0.0  # squared norm of what the turns made
+        self._error: torch.Tensor | None = None  # squared norm of what the turns made, ()
+        self._spread: torch.Tensor | None = None  # of the data, as the last prediction shows it, ()
         self._step = -1
-        self._spread = 0.0  # of the data, as the last prediction shows it
 
-    def ending(self, step: int, difference: torch.Tensor, variance: torch.Tensor, change: torch.Tensor) -> float:
-        """The error of the final latent if the models take turns from this step on.
-
-        difference: of the models in noise space, guided, (B, ...); variance: the squared norm, over the turns, of what is held; change: its
-        relative error. One reading from the device.
+    def add(
+        self, step: int, x: torch.Tensor, denoised: torch.Tensor, difference: torch.Tensor, made: torch.Tensor
+    ) -> None:
+        """One step: its latent, the mixture's prediction, the models' difference in noise space, both guided, (B, ...); made: the
+        squared norm of the error there, ().
         """
-        distance = torch.zeros_like(difference) if self._distance is None else self._distance
-        products = [distance.square().sum(), (distance * difference).sum(), difference.square().sum(), variance, change]
-        ww, wd, dd, held, changed = torch.stack(products).tolist()
-        found = _Sum((ww, wd, dd), self._error)
-        for at in range(step, self._course.steps):
-            found = self._after(found, at, held * changed**2)
-        return self._believed(found)
-
-    def add(self, step: int, x: torch.Tensor, denoised: torch.Tensor, difference: torch.Tensor, error: float) -> None:
-        """One step: its latent, the mixture's prediction, the models' difference, both guided, and the squared norm of the error made in noise space."""
         if step == self._step:  # a sampler that evaluates twice at a step
             return
-        self._step, self._spread = step, denoised.std().item()
+        self._step, self._spread = step, denoised.std()
         self._extrapolation.note(step, x, denoised)
-        shrink, gain = self._factors(step)
         before = torch.zeros_like(difference) if self._distance is None else self._distance
-        self._distance = shrink * before + gain * difference
-        self._error = shrink**2 * self._error + gain**2 * error
+        erred = torch.zeros_like(made) if self._error is None else self._error
+        self._distance = self._course.kept(step, self._spread) * before + self._course.gain(step) * difference
+        self._error = self._course.erred(step, self._spread, erred, made)
 
-    def _factors(self, step: int) -> tuple[float, float]:
-        """What remains of the latent's error over a step, and what an error of its prediction in noise space adds."""
-        q, j = self._course.q(step), self._course.follows(step, self._spread)
-        return j + (1.0 - j) * q, (1.0 - q) * self._course.sigmas[step]
+    def state(self, difference: torch.Tensor, held: torch.Tensor, change: torch.Tensor) -> torch.Tensor:
+        """(9,): the numbers of Known. difference: (B, ...); held, change: ()."""
+        none = torch.zeros_like(held)
+        distance = torch.zeros_like(difference) if self._distance is None else self._distance
+        products = [distance.square().sum(), (distance * difference).sum(), difference.square().sum()]
+        error = none if self._error is None else self._error
+        spread = none if self._spread is None else self._spread
+        sums = self._extrapolation.sums
+        return torch.stack([*products, held, change, error, spread, *((none, none) if sums is None else sums)])
 
-    def _believed(self, found: _Sum) -> float:
-        return found.relative() * self._course.amplified(self._extrapolation.b)
+    def ending(self, step: int, known: Known) -> float:
+        """The error of the final latent, relative to the models' distance, if the models take turns from this step on."""
+        ww, wd, dd = known.distance
+        error = known.error
+        for at in range(step, self._course.steps):
+            kept, gain = self._course.kept(at, known.spread), self._course.gain(at)
+            ww, wd = kept**2 * ww + 2 * kept * gain * wd + gain**2 * dd, kept * wd + gain * dd
+            error = self._course.erred(at, known.spread, error, known.held * known.change**2)
+        if not ww > 0.0:
+            return math.inf
+        return math.sqrt(error / ww) * self._course.amplified(Extrapolation.b(*known.extrapolation))
 
-    def _after(self, found: _Sum, step: int, error: float) -> _Sum:
-        shrink, gain = self._factors(step)
-        ww, wd, dd = found.distance
-        distance = (shrink**2 * ww + 2 * shrink * gain * wd + gain**2 * dd, shrink * wd + gain * dd, dd)
-        return replace(found, distance=distance, error=shrink**2 * found.error + gain**2 * error)
-
-    @property
-    def error(self) -> float:
-        """As predicted up to the last step."""
-        if self._distance is None:
-            return 0.0
-        return self._believed(_Sum((self._distance.square().sum().item(), 0.0, 0.0), self._error))
+    def made(self, known: Known) -> float:
+        """The error that the turns made so far."""
+        return self.ending(self._course.steps, known) if known.error > 0.0 else 0.0

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import torch
 
-from .forecast import Forecast
+from .forecast import Course, Forecast
 
 Branches = list[torch.Tensor]
 _SMOOTHING = 0.5  # the share of a measured correction that is applied
@@ -33,10 +33,10 @@ class _Seen:
 class Differences:
     """What the models predict relative to each other, along one trajectory and for one set of conditioning branches."""
 
-    def __init__(self, models: int, guidance: float = 1.0, forecast: Forecast | None = None) -> None:
-        """models: how many there are, the reference first. guidance: the scale of the first branch's offset from the last."""
-        self._guidance = guidance
-        self._forecast = forecast
+    def __init__(self, models: int, course: Course) -> None:
+        """models: how many there are, the reference first."""
+        self._guidance = course.guidance  # the scale of the first branch's offset from the last
+        self.forecast = Forecast(course)
         self._seen: dict[int, _Seen] = {}
         self._eps: list[Branches] = [[] for _ in range(models)]  # (D_m - D_reference) / sigma of each branch
         self.change: torch.Tensor | None = None  # as last measured, relative to the difference itself; ()
@@ -73,24 +73,17 @@ class Differences:
         """The reference's branches where only `model` was evaluated."""
         return [torch.add(d, eps, alpha=-sigma) for d, eps in zip(denoised, self._eps[model], strict=True)]
 
-    @property
-    def error(self) -> float:
-        """The relative error of the latent as predicted so far."""
-        return 0.0 if self._forecast is None else self._forecast.error
-
-    def ending(self, step: int, weights: Sequence[float]) -> float:
-        """The relative error of the final latent if the models take turns from this step on; infinite where nothing is known."""
-        if self.change is None or self._forecast is None:
-            return math.inf
-        return self._forecast.ending(step, self._apart(weights), self._variance(weights), self.change)
+    def state(self, weights: Sequence[float]) -> torch.Tensor | None:
+        """(9,): what the forecast starts from, None where too little is known."""
+        if self.change is None:
+            return None
+        return self.forecast.state(self._apart(weights), self._variance(weights), self.change)
 
     def note(self, step: int, x: torch.Tensor, mixed: Branches, weights: Sequence[float], held: bool) -> None:
         """Follow the error: one step whose prediction was `mixed`, by all models or with held differences."""
-        if self._forecast is not None:
-            error = 0.0
-            if held and self.change is not None:
-                error = (self.change.square() * self._variance(weights)).item()
-            self._forecast.add(step, x, self._guided(mixed), self._apart(weights), error)
+        made = self._variance(weights)
+        made = self.change.square() * made if held and self.change is not None else torch.zeros_like(made)
+        self.forecast.add(step, x, self._guided(mixed), self._apart(weights), made)
 
     def _apart(self, weights: Sequence[float]) -> torch.Tensor:
         """The aligned models' mean difference from the reference, in noise space, guided; (B, ...)."""

@@ -54,7 +54,7 @@ READ_BACK = {  # the calls that read something, each in its file
     "nodes/scoring/scorer_files.py": (".cpu",),  # the same, for transformers' image processor
     "nodes/engine/patch.py": ("sigmas.tolist",),  # before a run
     "nodes/engine/progress.py": ("timestep[0].item",),  # a schedule decides which models are evaluated
-    "nodes/engine/turns.py": ("timestep[0].item", "change.item"),  # so do reuse and stochastic; exact never gets here
+    "nodes/engine/turns.py": ("timestep[0].item", "state.tolist"),  # so do reuse and stochastic; exact never gets here
 }
 MOVES = {"to", "cuda", "cpu", "item", "tolist", "half", "float16"}
 
