@@ -31,7 +31,7 @@ CAPTIONS = ("a purple triangle", "a red circle", "a blue square", "a green circl
 SAMPLERS = ("euler", "dpmpp_2m", "euler_ancestral")
 STEPS = (20, 50)
 CFG, LAMBDA = 3.0, 0.5
-LADDER = (0.0, 0.05, 0.1, 0.15, TOLERANCE)
+LADDER = (0.0, 0.02, TOLERANCE, 0.1, 0.2)
 RUNS = (1, 2, 3)  # seeds of everything but the bias
 SEEDS = 64
 

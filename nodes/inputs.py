@@ -106,7 +106,7 @@ def evaluation_input() -> io.Combo.Input:
 
 
 def tolerance_input() -> io.Float.Input:
-    """When reuse begins to alternate between the models."""
+    """The error that reuse may make."""
     return io.Float.Input(
         "reuse_tolerance",
         default=TOLERANCE,
@@ -114,7 +114,7 @@ def tolerance_input() -> io.Float.Input:
         max=10.0,
         step=0.01,
         optional=True,
-        tooltip="For reuse alone: smaller costs more and is closer to exact; 0 is exact. For details, see the help page of Realign Model.",
+        tooltip="For reuse alone: how far the image may be from exact, as a part of the distance from reference to aligned. Smaller costs more; 0 is exact.",
     )
 
 

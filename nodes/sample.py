@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
 
+from .engine.outcome import Reused
 from .inputs import how_inputs, lambda_input, latent_output, pair_inputs, realigned, seed_input, steps_to_latent
 from .runs.measured import measured_sample
 from .runs.sampling import Settings
 from .schema import CATEGORY, schema
 
 _CATEGORY = f"{CATEGORY}/sampling"
+UI_KEY = "deradiff_run"
 
 
 def kl_output() -> io.Float.Output:
@@ -26,9 +29,19 @@ def kl_output() -> io.Float.Output:
 
 
 def sampled(model: ModelPatcher, settings: Settings, positive: list, negative: list, latent: dict) -> io.NodeOutput:
-    """(LATENT, mean KL in nats) of one run of a realigned MODEL."""
-    out, divergence = measured_sample(model, settings, positive, negative, latent)
-    return io.NodeOutput(out, sum(divergence.kl) / len(divergence.kl))
+    """(LATENT, mean KL in nats) of one run of a realigned MODEL; the node's line says both and what reuse cost (js/lambda)."""
+    out, outcome = measured_sample(model, settings, positive, negative, latent)
+    kl = sum(outcome.divergence.kl) / len(outcome.divergence.kl)
+    return io.NodeOutput(out, kl, ui={UI_KEY: [_said(kl, outcome.reuse)]})
+
+
+def _said(kl: float, reuse: Reused | None) -> dict[str, float | None]:
+    """What js/lambda/meaning.js reads: {kl, cost, error}, None where a value is unknown."""
+    return {
+        "kl": kl if math.isfinite(kl) else None,
+        "cost": reuse.cost if reuse else None,
+        "error": reuse.error if reuse else None,
+    }
 
 
 class DeRaDiffKSampler(io.ComfyNode):

@@ -58,7 +58,7 @@ def measured(realigned: ModelPatcher, sampler: Sampler, count: int, seed: int) -
         inputs = (sampler.settings(seed + index), *_conditioning(), _empty(), _quiet)
         found = measured_sample(realigned, *inputs, everywhere=True)
         out.append(found[0]["samples"])
-        kl.append(torch.tensor(found[1].kl))
+        kl.append(torch.tensor(found[1].divergence.kl))
     return Sampled(torch.cat(out).clone(), captions(count), torch.cat(kl))
 
 

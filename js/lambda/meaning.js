@@ -1,7 +1,7 @@
 // What a lambda means, in words.
 // Pure: no DOM, no ComfyUI.
 
-import { lambdaText } from "../lib/numbers.js";
+import { lambdaText, shortNumber } from "../lib/numbers.js";
 
 /**
  * @typedef {import("../lib/words.js").Words} Words
@@ -30,6 +30,19 @@ export function meaning(lambda, words) {
 export function withFactors(text, schedule, mask, words) {
   const factors = [schedule && words.schedule, mask && words.mask].filter(Boolean);
   return factors.length ? `${text} (× ${factors.join(" × ")})` : text;
+}
+
+/**
+ * @param {any} output what onExecuted gives for a sampler
+ * @param {Words} words
+ * @returns {string} "KL 312 nats; 1.18 models, error \u2248 0.03": what is known of it, the error as predicted
+ */
+export function runLine(output, words) {
+  const { kl, cost, error } = output?.deradiff_run?.at?.(-1) ?? {};
+  const parts = [];
+  if (typeof kl === "number") parts.push(words.drifted(shortNumber(kl)));
+  if (typeof cost === "number") parts.push(words.reused(cost.toFixed(2), shortNumber(error)));
+  return parts.join("; ");
 }
 
 /**

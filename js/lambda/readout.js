@@ -5,10 +5,10 @@ import { app } from "../../../scripts/app.js";
 import { isLinked, numberOf } from "../lib/graph_values.js";
 import { REALIGNING } from "../lib/kinds.js";
 import { addLine } from "../lib/line.js";
-import { keepPlace, whileInGraph } from "../lib/node_widgets.js";
+import { chain, keepPlace, whileInGraph } from "../lib/node_widgets.js";
 import { watch } from "../lib/watch.js";
 import { wordsFor } from "../lib/words.js";
-import { betaLine, meaning, withFactors } from "./meaning.js";
+import { betaLine, meaning, runLine, withFactors } from "./meaning.js";
 
 const NAME = "lambda_meaning";
 
@@ -28,8 +28,14 @@ const LINES = new Map([...REALIGNING.map((kind) => /** @type {const} */ ([kind, 
  */
 function addMeaning(node, line) {
   const words = wordsFor(app.extensionManager?.setting?.get("Comfy.Locale"));
-  const { element, say } = addLine(node, NAME, line(node, words));
-  whileInGraph(node, () => [watch(() => line(node, words), say), keepPlace(node, NAME, element, app.canvas)]);
+  const ran = { of: "", text: "" }; // the last run, and what was said while it began
+  const full = () => {
+    const said = line(node, words);
+    return ran.text && ran.of === said ? `${ran.text}; ${said}` : said;
+  };
+  const { element, say } = addLine(node, NAME, full());
+  chain(node, "onExecuted", (output) => Object.assign(ran, { of: line(node, words), text: runLine(output, words) }));
+  whileInGraph(node, () => [watch(full, say), keepPlace(node, NAME, element, app.canvas)]);
 }
 
 app.registerExtension({

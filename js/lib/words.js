@@ -34,6 +34,8 @@ const ENGLISH = {
   regularised: (/** @type {string} */ lambda, /** @type {string} */ times) =>
     `${lambda}: ${times === "2" ? "twice" : `${times} times`} as regularised as trained`,
   beyond: (/** @type {string} */ lambda) => `${lambda}: beyond training, expect artefacts`,
+  drifted: (/** @type {string} */ kl) => `KL ${kl} nats`,
+  reused: (/** @type {string} */ cost, /** @type {string} */ error) => `${cost} models, error \u2248 ${error}`,
 };
 
 /** @typedef {typeof ENGLISH} Words */
@@ -70,6 +72,8 @@ const CHINESE = {
   aligned: "与训练时的对齐模型相同",
   regularised: (lambda, times) => `${lambda}：正则化强度为训练时的 ${times} 倍`,
   beyond: (lambda) => `${lambda}：超出训练范围，可能出现瑕疵`,
+  drifted: (kl) => `KL ${kl} nats`,
+  reused: (cost, error) => `${cost} 个模型，误差 \u2248 ${error}`,
 };
 
 /** @type {Words} */
@@ -104,6 +108,8 @@ const JAPANESE = {
   aligned: "学習時のアライメントのまま",
   regularised: (lambda, times) => `${lambda}：正則化は学習時の ${times} 倍`,
   beyond: (lambda) => `${lambda}：学習の範囲外、アーティファクトに注意`,
+  drifted: (kl) => `KL ${kl} nats`,
+  reused: (cost, error) => `${cost}モデル分、誤差 \u2248 ${error}`,
 };
 
 /** @type {Record<string, Words>} */

@@ -65,10 +65,10 @@ def sweep(
         else:
             model = interpolated(pair.reference, pair.aligned, weight.value)
             model = measured_from(model, pair.reference) if measure_kl else model
-        out, divergence = measured_sample(model, *run, everywhere=measure_kl)
+        out, outcome = measured_sample(model, *run, everywhere=measure_kl)
         seconds = time.perf_counter() - begin
         latents.append(out["samples"])
-        entries.append(Entry(weight.value, method, seconds, divergence.kl, divergence.error))
+        entries.append(Entry(weight.value, method, seconds, outcome.divergence.kl, outcome.divergence.error))
     batch = {key: value for key, value in out.items() if key not in ("noise_mask", "batch_index")}
     return {**batch, "samples": torch.cat(latents)}, Sweep(tuple(entries), latents[0].shape[0])
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,7 +16,7 @@ from comfy.model_base import ModelType, model_sampling
 from deradiff.nodes.engine.progress import Progress
 from deradiff.nodes.method.curve import parse_curve
 from playwright.sync_api import expect
-from support import browser
+from support import browser, viewer_page
 from support.browser import comfyui
 from support.curve_page import BETA, SAMPLER, SCHEDULE, SECOND, CurvePage
 
@@ -79,6 +81,21 @@ def test_the_meaning_follows_a_drag_or_a_key_of_the_widget(curve: CurvePage) -> 
     weight = curve.value(SAMPLER, "lambda")
     expect(line).to_have_text(curve.module("lambda/meaning", SAID, weight) + SCHEDULED)
     curve.page.mouse.up()
+
+
+def test_after_a_run_the_line_says_its_kl_and_what_reuse_cost(curve: CurvePage) -> None:
+    """Until a value is changed that the line speaks of: the run was not that of the new one."""
+    browser.load(curve.page, viewer_page.one_run(time.time_ns() % 2**32), "run")
+    node = viewer_page.SAMPLER
+    browser.frame(curve.page, node)
+    line = curve.line(node)
+    expect(line).to_have_text(MEANINGS[0.5])
+    browser.queue(curve.page)
+    ran = r"KL [\d.]+ nats; 1\.[\d]+ models, error \u2248 0?\.[\d]+; "
+    expect(line).to_have_text(re.compile(f"^{ran}{MEANINGS[0.5]}$"))
+    curve.page.screenshot(path=browser.SCREENSHOTS / f"{curve.mode}_run_line.png")
+    curve.set(node, "lambda", 0.8)
+    expect(line).to_have_text(MEANINGS[0.8])
 
 
 def test_lambda_from_beta_shows_its_sum(curve: CurvePage) -> None:
