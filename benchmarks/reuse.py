@@ -39,8 +39,8 @@ SAMPLERS = ("euler", "dpmpp_2m", "euler_ancestral", "dpmpp_2m_sde", "heun")
 CFGS, STEPS, LAMBDAS, SEEDS = (1.0, 3.0, 7.0), (12, 20, 30, 50), (0.25, 0.5, 0.75), (1, 2, 3)
 IMAGES = 2  # in a batch
 TRAINED = ((1.0, 0), (2.0, 1))  # strength and seed of the fidelity benchmark's pairs
-RUNS = {DEMO: 45}
-OTHER_RUNS = 60
+RUNS = {DEMO: 30}
+OTHER_RUNS = 45
 
 
 @dataclass(frozen=True)

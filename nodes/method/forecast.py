@@ -22,7 +22,8 @@ Number = TypeVar("Number", float, torch.Tensor)
 # Fitted on trained pairs (benchmarks/reuse.md), so that nine of ten runs keep the promise.
 FOLLOWED = 0.5  # how far the denoiser follows an error of any direction, of how far it follows the models' difference
 SAFETY = 2.0
-GROWTH, EXTRAPOLATED_GROWTH = 0.15, 1 / 3  # with guidance, for each unit of cfg above 1
+GROWTH, EXTRAPOLATED_GROWTH = 0.25, 1 / 3  # with guidance, for each unit of cfg above 1
+MOST_CHANGE = 0.4  # from step to step: a difference that changes more is another one at the next step
 
 
 @dataclass(frozen=True)
@@ -169,7 +170,9 @@ class Forecast:
             error = self._course.erred(at, known.spread, error, known.held * known.change**2)
         if not ww > 0.0:
             return math.inf
-        return math.sqrt(error / ww) * self._course.amplified(Extrapolation.b(*known.extrapolation))
+        found = math.sqrt(error / ww) * self._course.amplified(Extrapolation.b(*known.extrapolation))
+        lost = known.change > MOST_CHANGE and step < self._course.steps  # then it may be as far off as the models are apart
+        return max(found, 1.0) if lost else found
 
     def made(self, known: Known) -> float:
         """The error that the turns made so far."""

@@ -39,7 +39,14 @@ class Differences:
         self.forecast = Forecast(course)
         self._seen: dict[int, _Seen] = {}
         self._eps: list[Branches] = [[] for _ in range(models)]  # (D_m - D_reference) / sigma of each branch
-        self.change: torch.Tensor | None = None  # as last measured, relative to the difference itself; ()
+        self._changes: list[
+            torch.Tensor
+        ] = []  # of a step, relative to the difference itself, as measured last and before; ()
+
+    @property
+    def change(self) -> torch.Tensor | None:
+        """How much of itself the difference may change in a step, (): the larger of the last two, None before the first."""
+        return torch.stack(self._changes).amax() if self._changes else None
 
     @property
     def known(self) -> bool:
@@ -51,7 +58,7 @@ class Differences:
         eps = [[(d - r) / sigma for d, r in zip(found[m], found[0], strict=True)] for m in sorted(found)]
         if self.known:
             pairs = zip(self._eps[1:], eps[1:], strict=True)
-            self.change = torch.stack([self._changed(held, _less(new, held)) for held, new in pairs]).amax()
+            self._follow(torch.stack([self._changed(held, _less(new, held)) for held, new in pairs]).amax())
         self._eps = eps
         self._seen = {model: _Seen(turn, sigma, denoised) for model, denoised in found.items()}
 
@@ -113,7 +120,10 @@ class Differences:
         for place, sign in ((other, share), (model, -share)):
             if place != 0:
                 self._eps[place] = [torch.add(e, x, alpha=sign) for e, x in zip(self._eps[place], errors, strict=True)]
-        self.change = self._changed(held, errors)
+        self._follow(self._changed(held, errors))
+
+    def _follow(self, change: torch.Tensor) -> None:
+        self._changes = [*self._changes[-1:], change]
 
     def _changed(self, held: Branches, errors: Branches) -> torch.Tensor:
         """The error of a held difference, relative to itself, after guidance, where it affects the result. ()"""

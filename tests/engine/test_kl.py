@@ -166,6 +166,21 @@ def _elementwise(shift: float, bend: float = 0.0) -> ModelPatcher:
     return model
 
 
+def test_a_half_mask_of_gaussians_is_half_of_the_closed_form() -> None:
+    """Every element is a Gaussian of its own; the left half of the latent is kept."""
+    mask = torch.cat([torch.zeros(1, 4, 3), torch.ones(1, 4, 3)], dim=2)
+    model, start = realign(_elementwise(0.0), _elementwise(0.5), 0.7), torch.zeros(1, DIMENSIONS, 4, 6)
+    sampler, sigmas = comfy.samplers.sampler_object("euler"), gaussians.schedule(model, STEPS)
+    nothing = [[torch.zeros(1, 1, 1), {}]]
+    one = (0.7 * 0.5) ** 2 / (2 * VARIANCE) / (1 + VARIANCE / SIGMA_MAX**2)
+    for free, elements in ((None, start.numel()), (mask, start.numel() // 2)):
+        with torch.inference_mode(), outcomes() as found:
+            comfy.sample.sample_custom(
+                model, start, 1.0, sampler, sigmas, nothing, nothing, start, noise_mask=free, disable_pbar=True, seed=0
+            )
+        assert found[0].divergence.kl[0] == pytest.approx(elements * one, rel=0.02)
+
+
 @pytest.mark.parametrize("fuse", ["pyramid", "flat", "relative", "overlap-linear"])
 def test_context_windows(fuse: str) -> None:
     """Five frames by windows of three under core's handler; the aligned model's prediction depends on the place in the window."""

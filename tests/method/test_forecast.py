@@ -98,6 +98,11 @@ def test_it_grows_with_guidance_and_extrapolation(guidance: float, one: float, o
     assert plain.amplified(low) <= guided.amplified(low) <= guided.amplified(high)
 
 
+def test_a_difference_that_changes_by_half_of_itself_promises_nothing() -> None:
+    assert _ending(Course(SIGMAS), STEPS - 1, 0.3) < 0.1
+    assert _ending(Course(SIGMAS), STEPS - 1, 0.5) >= 1.0
+
+
 def test_without_any_difference_nothing_is_promised() -> None:
     nothing = torch.zeros(1, 4, 16, 16)
     forecast = Forecast(Course(SIGMAS))
