@@ -171,7 +171,9 @@ class Forecast:
         if not ww > 0.0:
             return math.inf
         found = math.sqrt(error / ww) * self._course.amplified(Extrapolation.b(*known.extrapolation))
-        lost = known.change > MOST_CHANGE and step < self._course.steps  # then it may be as far off as the models are apart
+        lost = (
+            known.change > MOST_CHANGE and step < self._course.steps
+        )  # then it may be as far off as the models are apart
         return max(found, 1.0) if lost else found
 
     def made(self, known: Known) -> float:
