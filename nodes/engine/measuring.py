@@ -108,9 +108,13 @@ class Measuring:
 
     def _mask(self, timestep: torch.Tensor) -> torch.Tensor | None:
         """Where the latent is sampled, (B or 1, ...) in 0..1: core replaces the prediction elsewhere."""
-        if self._request.mask is None:
+        mask = self._request.mask
+        if mask is None:
             return None
-        mask = comfy.sampler_helpers.prepare_mask(self._request.mask, self._request.shape, timestep.device)
+        if (
+            mask.shape != self._request.shape
+        ):  # current ComfyUI has prepared it already, and doing so twice mixes up the samples
+            mask = comfy.sampler_helpers.prepare_mask(mask, self._request.shape, timestep.device)
         changed = self._guider.model_options.get("denoise_mask_function")
         if changed is None:
             return mask

@@ -112,7 +112,7 @@ def test_conditioning_that_was_copied_on_its_way_is_found(sd15: Pair, caplog: py
         return executor(base, [[dict(cond) for cond in branch] for branch in conds], *inputs)
 
     assert _of_sampling(_wrapped_outside(model, copied), sd15) == before
-    assert not caplog.records
+    assert not any("KL" in record.getMessage() for record in caplog.records)
 
     def made_anew(executor: Callable, base: Any, conds: list, *inputs: Any) -> list[torch.Tensor]:
         strangers = [[{**cond, "uuid": object()} for cond in branch] for branch in conds]
