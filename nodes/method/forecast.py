@@ -3,9 +3,10 @@
 An error e of the guided prediction at sigma enters the next latent, at sigma', as (1 - q) e, with q = sigma' / sigma for a sampler
 that adds no noise and its square for one that does (ancestral, SDE). What the latent was off by before shrinks to J + (1 - J) q of
 itself: the denoiser follows a part J = alpha s^2 / (alpha^2 s^2 + sigma^2) of it, where s is the standard deviation of the data. This is
-Euler's step for Gaussian data; an error of any direction is followed less than the models' difference. Samplers of higher order extrapolate, D + b (D - D before), which amplifies errors of changing sign by
-1 + 2 b; b is read off the latents that the sampler makes. The distance of the models accumulates by the same rule from their difference
-at each step, and only the ratio is used, so that what both leave out cancels. What remains grows with guidance.
+Euler's step for Gaussian data; an error of any direction is followed less than the models' difference. Samplers of higher order
+extrapolate, D + b (D - D before), which amplifies errors of changing sign by 1 + 2 b; b is read off the latents that the sampler makes.
+The distance of the models accumulates by the same rule from their difference at each step, and only the ratio is used, so that what
+both leave out cancels. What remains grows with guidance.
 """
 
 from __future__ import annotations
@@ -171,10 +172,9 @@ class Forecast:
         if not ww > 0.0:
             return math.inf
         found = math.sqrt(error / ww) * self._course.amplified(Extrapolation.b(*known.extrapolation))
-        lost = (
-            known.change > MOST_CHANGE and step < self._course.steps
-        )  # then it may be as far off as the models are apart
-        return max(found, 1.0) if lost else found
+        if known.change > MOST_CHANGE and step < self._course.steps:
+            return max(found, 1.0)  # as far off as the models are apart
+        return found
 
     def made(self, known: Known) -> float:
         """The error that the turns made so far."""
