@@ -62,9 +62,9 @@ def prepare(base: Path) -> None:
     for name in _FOLDERS:
         (base / name).mkdir(parents=True, exist_ok=True)
     _install(base / "custom_nodes" / PACK)
-    example = comfyui_path() / "input" / "example.png"
-    if example.exists():
-        shutil.copy(example, base / "input")
+    example, place = comfyui_path() / "input" / "example.png", base / "input" / "example.png"
+    if example.exists() and not place.exists():
+        shutil.copy(example, place)
 
 
 def _install(target: Path) -> None:

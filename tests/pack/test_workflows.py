@@ -146,7 +146,6 @@ def test_converter_names_a_node_that_the_server_lacks() -> None:
 def server() -> Iterator[comfyui.Server]:
     """A ComfyUI with this checkout installed and the small models in place. The models are kept between runs."""
     base = checkpoints.installed()
-    Image.linear_gradient("L").resize((64, 64)).convert("RGB").save(base / "input" / "example.png")
     with comfyui.Server(base, log=base / "comfyui.log") as started:
         yield started
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from PIL import Image
 
 from support import scorer_folders, standins
 
@@ -208,11 +209,14 @@ def write_all(models: Path) -> None:
 
 
 def installed() -> Path:
-    """The base directory of a server, prepared, with every file: for the tests of several processes."""
+    """The base directory of a server, prepared, with every file and a small example.png: for the tests of several processes."""
     base = comfyui.base_directory("standins")
     with alone(base.with_name(base.name + ".lock")):
         comfyui.prepare(base)
         _write_once(base / "models")
+        part = base / "example.part.png"
+        Image.linear_gradient("L").resize((64, 64)).convert("RGB").save(part)
+        part.replace(base / "input" / "example.png")
     return base
 
 

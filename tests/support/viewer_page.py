@@ -49,7 +49,7 @@ def prompt(samplers: int) -> dict[str, Any]:
 def one_run(seed: int) -> dict[str, Any]:
     """A realigning sampler whose KL is shown, so that it can be queued. seed: a new one, as ComfyUI tells nothing of what it has cached."""
     kept = {key: node for key, node in prompt(1).items() if key in ("1", "2", "3", "4", "5", str(SAMPLER))}
-    kept[str(SAMPLER)]["inputs"] |= {"steps": 4, "seed": seed, "evaluation": "reuse", "reuse_tolerance": 0.5}
+    kept[str(SAMPLER)]["inputs"] |= {"steps": 4, "seed": seed, "evaluation": "reuse", "reuse_tolerance": 10.0}
     return kept | {"13": {"class_type": "PreviewAny", "inputs": {"source": [str(SAMPLER), 1]}}}
 
 
