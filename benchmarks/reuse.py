@@ -146,7 +146,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     comfy.utils.PROGRESS_BAR_ENABLED = False
-    with tempfile.TemporaryDirectory() as folder, torch.inference_mode(False):
+    with tempfile.TemporaryDirectory() as folder:
         for subject in itertools.chain(others(options.work), [demo(Path(folder))]):
             with torch.inference_mode():
                 go_on(subject, options.table)

@@ -13,6 +13,7 @@ from .inputs import how_inputs, lambda_input, latent_output, pair_inputs, realig
 from .runs.measured import measured_sample
 from .runs.sampling import Settings
 from .schema import CATEGORY, schema
+from .wires import mean_kl
 
 _CATEGORY = f"{CATEGORY}/sampling"
 UI_KEY = "deradiff_run"
@@ -31,7 +32,7 @@ def kl_output() -> io.Float.Output:
 def sampled(model: ModelPatcher, settings: Settings, positive: list, negative: list, latent: dict) -> io.NodeOutput:
     """(LATENT, mean KL in nats) of one run of a realigned MODEL; the node's line says both and what reuse cost (js/lambda)."""
     out, outcome = measured_sample(model, settings, positive, negative, latent)
-    kl = sum(outcome.divergence.kl) / len(outcome.divergence.kl)
+    kl = mean_kl(outcome.divergence.kl)
     return io.NodeOutput(out, kl, ui={UI_KEY: [_said(kl, outcome.reuse)]})
 
 

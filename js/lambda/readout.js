@@ -28,7 +28,7 @@ const LINES = new Map([...REALIGNING.map((kind) => /** @type {const} */ ([kind, 
  */
 function addMeaning(node, line) {
   const words = wordsFor(app.extensionManager?.setting?.get("Comfy.Locale"));
-  const ran = { of: "", text: "" }; // the last run, and what was said while it began
+  const ran = { of: "", text: "" }; // the last run, and what was said when it ended
   const full = () => {
     const said = line(node, words);
     return ran.text && ran.of === said ? `${ran.text}; ${said}` : said;
