@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import comfy.model_management
-import torch
 from comfy.model_patcher import ModelPatcher
 
 from ..sharing.adapter import Unbatchable
@@ -17,6 +16,7 @@ from .aligned import AlignedModel, Branches, Call
 from .control import Shared
 from .first_step import FirstStep
 from .joint import Joint
+from .sound import Sound
 
 
 class Models:
@@ -32,7 +32,7 @@ class Models:
         self._joints: dict[tuple[int, ...], Joint] = {}
         self._shares: dict[int, bool] = {0: True}  # whether a model can be evaluated with the reference in one pass
         self._batches = True
-        self._sound: dict[int, torch.Tensor] = {}
+        self._sound = Sound()
 
     @property
     def count(self) -> int:
@@ -57,7 +57,7 @@ class Models:
                 shared.rewind()
             conds = shared.conds if shared is not None and shared.any else call.conds
             found[index] = self._alone(index, conds, call)
-        self._watch(found, call.x)
+        self._sound.note(found, call.x)
         return {index: found[index] for index in wanted}
 
     def _alone(self, index: int, conds: list, call: Call) -> Branches:
@@ -91,22 +91,15 @@ class Models:
             self._aligned[index] = AlignedModel(self._companions[index - 1], self.reference, self._guider.conds)
         return self._aligned[index]
 
-    def _watch(self, found: dict[int, Branches], x: torch.Tensor) -> None:
-        """Remember on the device whether a model made the first non-finite value; read back once, by check()."""
-        given = ~torch.isfinite(x).all()
-        for index, branches in found.items():
-            sound = given | torch.stack([torch.isfinite(branch).all() for branch in branches]).all()
-            self._sound[index] = sound & self._sound[index] if index in self._sound else sound
-
     def check(self) -> None:
         """Raise ValueError naming the model whose predictions were not finite; warn of LoRA layers that were never used."""
-        for index, sound in self._sound.items():
-            if not bool(sound):
-                raise ValueError(
-                    f"The {self._name(index)} predicted NaN or infinite values, which would decode to a black image. Start "
-                    "ComfyUI with --force-upcast-attention or --fp32-unet, or load the model in another weight_dtype; if lambda "
-                    "is above 1, lower it."
-                )
+        broken = self._sound.broken()
+        if broken is not None:
+            raise ValueError(
+                f"The {self._name(broken)} predicted NaN or infinite values, which would decode to a black image. Start "
+                "ComfyUI with --force-upcast-attention or --fp32-unet, or load the model in another weight_dtype; if lambda "
+                "is above 1, lower it."
+            )
         for model in self._aligned.values():
             unreached = model.unreached()
             if unreached and len(unreached) == model.layers:
