@@ -15,11 +15,12 @@ from .scoring.choice import RULES, Row, choose
 from .wires import REALIGNED, Scores, Sweep
 
 
-def _rows(sweep: Sweep, scores: Scores) -> list[Row]:
+def _rows(sweep: Sweep, scores: Scores, held_out: Scores | None) -> list[Row]:
     """One for each entry of the sweep."""
+    second = sweep.parts(held_out.values) if held_out is not None else [()] * len(sweep.entries)
     return [
-        Row(entry.strength, values, entry.kl, entry.seconds, entry.method == REALIGNED, entry.kl_error)
-        for entry, values in zip(sweep.entries, sweep.parts(scores.values), strict=True)
+        Row(entry.strength, values, entry.kl, entry.seconds, entry.method == REALIGNED, entry.kl_error, others)
+        for entry, values, others in zip(sweep.entries, sweep.parts(scores.values), second, strict=True)
     ]
 
 
@@ -70,6 +71,12 @@ class DeRaDiffPickLambda(io.ComfyNode):
                     optional=True,
                     tooltip="The beta that the aligned model was trained with, to show beta / lambda in the table and the plot. 0: unknown.",
                 ),
+                ScoresType.Input(
+                    "held_out",
+                    optional=True,
+                    tooltip="Scores of the same images by another scorer, which does not choose: plot and table show where it turns while the first "
+                    "one still rises. One rule stops there.",
+                ),
             ],
             outputs=[
                 io.Float.Output(
@@ -101,11 +108,15 @@ class DeRaDiffPickLambda(io.ComfyNode):
         rule: str,
         kl_budget: float,
         trained_beta: float = 0.0,
+        held_out: Scores | None = None,
     ) -> io.NodeOutput:
         sweep.check(images)
         scores.check(images)
+        if held_out is not None:
+            held_out.check(images, "held_out")
         _check_beta(trained_beta)
-        report = Report(choose(_rows(sweep, scores), rule, kl_budget), scores.name, trained_beta)
+        choice = choose(_rows(sweep, scores, held_out), rule, kl_budget)
+        report = Report(choice, scores.name, trained_beta, held_out.name if held_out else "")
         return io.NodeOutput(
             report.choice.winner.strength,
             sweep.parts(images)[report.choice.index],

@@ -103,8 +103,8 @@ class DeRaDiffLoadScorer(io.ComfyNode):
             node_id="DeRaDiffLoadScorer",
             display_name="Load Scorer (DeRaDiff)",
             category=_CATEGORY,
-            search_aliases=["pickscore", "hpsv2", "clipscore", "aesthetic", "reward model"],
-            description="Load a scorer for images: PickScore, HPSv2, CLIPScore or the LAION aesthetic predictor from a folder in "
+            search_aliases=["pickscore", "hpsv2", "clipscore", "aesthetic", "vqascore", "reward model"],
+            description="Load a scorer for images: PickScore, HPSv2, CLIPScore, the LAION aesthetic predictor or VQAScore from a folder in "
             "models/deradiff_scorers, or a measure that needs no model. Nothing is downloaded.",
             inputs=[
                 io.Combo.Input(
@@ -114,10 +114,10 @@ class DeRaDiffLoadScorer(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "kind",
-                    options=list(scorer_files.KINDS),
+                    options=list(scorers.KINDS),
                     default=scorer_files.AUTO,
                     tooltip="What the folder holds; built-in measures ignore it. auto: aesthetic if the folder has the head of an aesthetic predictor, "
-                    "otherwise by the folder's name: pickscore, hpsv2, else clipscore.",
+                    "vqascore if it holds a vision-language model, otherwise by the folder's name: pickscore, hpsv2, else clipscore.",
                 ),
             ],
             outputs=[ScorerType.Output("scorer_out", display_name="scorer", tooltip="Connect it to Score Images.")],

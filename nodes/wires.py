@@ -80,11 +80,11 @@ class Scores:
     name: str
     values: tuple[float, ...]
 
-    def check(self, images: torch.Tensor) -> None:
-        """Raise ValueError unless there is one score for each of the images, (N, H, W, C)."""
+    def check(self, images: torch.Tensor, name: str = "scores") -> None:
+        """Raise ValueError unless there is one score for each of the images, (N, H, W, C). name: of the input."""
         if len(self.values) != images.shape[0]:
             raise ValueError(
-                f"scores: expected one score for each of the {images.shape[0]} images, got {len(self.values)}. "
+                f"{name}: expected one score for each of the {images.shape[0]} images, got {len(self.values)}. "
                 "Score the same images that are connected here."
             )
 

@@ -11,9 +11,10 @@ import numpy as np
 import torch
 
 from ..scoring.choice import Row
+from . import second_judge
 from .digits import number
 from .figures import to_image
-from .statements import Report, chosen, confidence, not_considered
+from .statements import Report, chosen, confidence, not_considered, turned
 
 WIDTH, HEIGHT = 1200, 520
 _DPI = 100
@@ -41,8 +42,10 @@ def plot(report: Report) -> torch.Tensor:
         left, right = figure.subplots(1, 2, sharey=True)
         _against_lambda(left, report)
         _against_kl(right, report)
+        second_judge.draw(left, right, report)
         _say(figure, report)
-        figure.subplots_adjust(left=0.065, right=0.98, top=0.86, bottom=0.185, wspace=0.06)
+        sides = {"right": 0.98, "top": 0.86} if report.choice.turning is None else {"right": 0.935, "top": 0.82}
+        figure.subplots_adjust(left=0.065, bottom=0.185, wspace=0.06, **sides)
         return to_image(figure)
 
 
@@ -50,6 +53,9 @@ def _say(figure: Any, report: Report) -> None:
     """The verdict above: what was chosen, and how sure that is. What the error bars are, below."""
     figure.suptitle(_shortened(chosen(report)), x=0.065, y=0.975, ha="left", fontsize=14, fontweight="bold")
     figure.text(0.065, 0.918, _shortened(_sentence(confidence(report.choice)), 150), ha="left", va="top", fontsize=11)
+    if report.choice.turning is not None:
+        said = _shortened(_sentence(turned(report)), 150)
+        figure.text(0.065, 0.873, said, ha="left", va="top", fontsize=11, color=second_judge.COLOUR)
     figure.text(0.065, 0.014, _bars(report), ha="left", va="bottom", fontsize=9.5, color=_MUTED)
 
 

@@ -8,21 +8,22 @@ from dataclasses import dataclass
 
 from ..method.strength import beta_from_lambda
 from ..scoring.choice import UNKNOWN, Choice, Row, highest_mean
-from ..scoring.paired import Difference, difference
+from ..scoring.held_out import Turning
+from ..scoring.paired import SURE, Difference, difference
 from .digits import number, percent
 
 KL_NOTE = "KL: nats from the reference for the conditional branch, without the last step to sigma 0, where the estimate diverges."
 _WITHIN = " A lambda is within the budget if its KL and that together are."
-SURE = 0.95  # the least confidence at which one lambda is said to beat another
 
 
 @dataclass(frozen=True)
 class Report:
-    """A choice and what its table and plot also need. trained_beta: 0 if it is unknown."""
+    """A choice and what its table and plot also need. trained_beta: 0 if it is unknown. held_out: the second judge's name."""
 
     choice: Choice
     score: str
     trained_beta: float = 0.0
+    held_out: str = ""
 
     def beta(self, row: Row) -> float | None:
         """The KL strength a row's lambda stands for, None if unknown."""
@@ -31,7 +32,7 @@ class Report:
 
 def verdict(report: Report) -> str:
     """One line: the winner, its rule, how sure it is, and what the rule could not consider."""
-    parts = (chosen(report), confidence(report.choice), not_considered(report.choice))
+    parts = (chosen(report), confidence(report.choice), not_considered(report.choice), turned(report))
     return "; ".join(part for part in parts if part)
 
 
@@ -64,6 +65,24 @@ def not_considered(choice: Choice) -> str:
     """The lambdas that the rule left out because their KL is unknown, "" if there are none."""
     unknown = [row for row, reason in zip(choice.rows, choice.excluded, strict=True) if reason == UNKNOWN]
     return f"KL unknown at {_names(unknown, 5)}: not considered" if unknown else ""
+
+
+def turned(report: Report) -> str:
+    """Whether the held-out judge agrees, "" if there is none."""
+    found = report.choice.turning
+    if found is None:
+        return ""
+    last = max(row.strength for row in report.choice.rows if row.contender)
+    if not found.turned:
+        return f"{report.held_out} does not surely fall up to λ = {last:g}"
+    return _falls(report, found)
+
+
+def _falls(report: Report, found: Turning) -> str:
+    falls = f"{report.held_out} falls (surely from λ = {found.below:g})"
+    if found.rises:
+        return f"{report.score} still rises above λ = {found.at:g}, {falls}: the model is gaming {report.score} there"
+    return f"above λ = {found.at:g} {falls}, and {report.score} does not rise"
 
 
 def _compared(lead: Difference, beats: str, other: str, unknown: str) -> str:

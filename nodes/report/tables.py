@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import statistics
 
 from ..scoring.choice import Row
 from .digits import number, percent, with_error
@@ -22,6 +23,7 @@ def markdown(report: Report) -> str:
         "standard error",
         "difference from the chosen",
         "the chosen beats it",
+        *([f"{_cell(report.held_out)}, held out (mean)"] if report.held_out else []),
         "KL (nats)",
         "seconds",
         "",
@@ -38,13 +40,14 @@ def csv_text(report: Report) -> str:
     """A line for each row, a column for each of its numbers, then for each sample. Unknown is empty.
 
     difference: the mean of the row's scores less the chosen lambda's; difference_error: the standard error of that mean;
-    chance_chosen_is_better: 0 to 1, see Difference.chance. The chosen row has none of these. kl_error_nats: how far the KL may
+    chance_chosen_is_better: 0 to 1, see Difference.chance. held_out_mean: of the second judge, if there is one. The chosen row has none of these. kl_error_nats: how far the KL may
     be off, either way; 0 where it was measured directly.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     samples = len(report.choice.rows[0].scores)
     head = ["lambda", "beta", "model", "mean", "standard_error", *_COMPARED]
+    head += ["held_out_mean"] if report.held_out else []
     head += ["kl_nats", "kl_error_nats", "seconds", "chosen", "note"]
     writer.writerow([*head, *(f"sample_{number + 1}" for number in range(samples))])
     for index, row in enumerate(report.choice.rows):
@@ -52,7 +55,8 @@ def csv_text(report: Report) -> str:
         chosen = "yes" if index == report.choice.index else "no"
         known = [repr(row.strength), "" if beta is None else repr(beta), _model(row)]
         kl = (row.mean_kl, math.nan if math.isnan(row.mean_kl) else row.mean_kl_error)
-        numbers = [_raw(value) for value in (row.mean, row.error, *_apart(report, index), *kl, row.seconds)]
+        second = (statistics.fmean(row.held_out),) if report.held_out else ()
+        numbers = [_raw(value) for value in (row.mean, row.error, *_apart(report, index), *second, *kl, row.seconds)]
         writer.writerow([*known, *numbers, chosen, report.choice.excluded[index], *map(repr, row.scores)])
     return text.getvalue()
 
@@ -74,7 +78,9 @@ def _cells(report: Report, index: int) -> list[str]:
     chosen = index == report.choice.index
     cells = [f"{row.strength:g}", *([] if beta is None else [number(beta)]), _model(row)]
     cells += [number(row.mean), "-" if math.isnan(row.error) else f"{row.error:.2g}"]
-    cells += [*_apart_cells(*_apart(report, index)), with_error(row.mean_kl, row.mean_kl_error), f"{row.seconds:.1f}"]
+    cells += _apart_cells(*_apart(report, index))
+    cells += [number(statistics.fmean(row.held_out))] if report.held_out else []
+    cells += [with_error(row.mean_kl, row.mean_kl_error), f"{row.seconds:.1f}"]
     return [
         *(f"**{cell}**" if chosen else cell for cell in cells),
         "chosen" if chosen else report.choice.excluded[index],

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ..wires import mean_kl, mean_kl_error
+from .held_out import Turning, turning
 from .paired import Difference, difference
 
 UNKNOWN = "KL unknown"  # why a row is excluded
@@ -25,6 +26,7 @@ class Row:
     scores: one for each sample. kl: nats from the reference for each sample, NaN where it is unknown.
     contender: False for a baseline, which is shown beside the others and cannot win.
     kl_error: how far each sample's KL may be off, either way, in nats; () where it was measured directly.
+    held_out: the scores of a second judge, () if there is none.
     """
 
     strength: float
@@ -33,6 +35,7 @@ class Row:
     seconds: float = 0.0
     contender: bool = True
     kl_error: tuple[float, ...] = ()
+    held_out: tuple[float, ...] = ()
 
     @property
     def mean(self) -> float:
@@ -65,17 +68,21 @@ class Row:
 
 @dataclass(frozen=True)
 class Rule:
-    """pick: the winner among the eligible rows. limited: only rows whose KL is known, and within the budget even where it may be off, are eligible."""
+    """pick: the winner among the eligible rows. limited: only rows whose KL is known, and within the budget even where it may be off, are eligible.
+
+    held_out: only rows up to the lambda at which the second judge turns.
+    """
 
     pick: Callable[[Sequence[Row]], Row]
     limited: bool = False
+    held_out: bool = False
 
 
 @dataclass(frozen=True)
 class Choice:
     """rows as they were given, the winner's place among them, the rule's name, and for each row why it could not win ("" if it could).
 
-    budget: nats, None where the rule has none.
+    budget: nats, None where the rule has none. turning: where the held-out judge turns, None if there is no such judge.
     """
 
     rows: tuple[Row, ...]
@@ -83,6 +90,7 @@ class Choice:
     rule: str
     excluded: tuple[str, ...]
     budget: float | None = None
+    turning: Turning | None = None
 
     @property
     def winner(self) -> Row:
@@ -129,6 +137,7 @@ RULES = {
     "highest mean": Rule(highest_mean),
     "highest mean within KL budget": Rule(highest_mean, limited=True),
     "smallest lambda within one standard error": Rule(smallest_within_one_error),
+    "highest mean before the held-out judge turns": Rule(highest_mean, held_out=True),
 }
 
 
@@ -144,13 +153,25 @@ def choose(rows: Sequence[Row], rule: str, budget: float = math.inf) -> Choice:
     limited = RULES[rule].limited
     if limited and not budget >= 0:
         raise ValueError(f"kl_budget: expected nats of at least 0, got {budget}.")
-    excluded = tuple(_exclusion(row, budget if limited else None) for row in rows)
+    turned = _turning(rows, RULES[rule])
+    limits = (budget if limited else None, turned.at if turned and turned.turned and RULES[rule].held_out else None)
+    excluded = tuple(_exclusion(row, *limits) for row in rows)
     eligible = [row for row, reason in zip(rows, excluded, strict=True) if not reason]
     if not eligible:
         raise ValueError(_nothing_within(rows, budget))
     winner = RULES[rule].pick(eligible)
     index = next(place for place, row in enumerate(rows) if row is winner)
-    return Choice(tuple(rows), index, rule, excluded, budget if limited else None)
+    return Choice(tuple(rows), index, rule, excluded, budget if limited else None, turned)
+
+
+def _turning(rows: Sequence[Row], rule: Rule) -> Turning | None:
+    judged = [row for row in rows if row.contender and row.held_out]
+    if rule.held_out and not judged:
+        raise ValueError(
+            "held_out: this rule stops where a second judge turns, and there is none. Connect the scores of another scorer for the "
+            "same images to held_out, or choose another rule."
+        )
+    return turning(judged) if judged else None
 
 
 def _check(rows: Sequence[Row]) -> None:
@@ -159,17 +180,20 @@ def _check(rows: Sequence[Row]) -> None:
             "sweep: it holds no realigned images to choose from. Connect a sweep with at least one lambda."
         )
     for row in rows:
-        if not row.scores or not all(math.isfinite(score) for score in row.scores):
-            raise ValueError(
-                f"scores: expected finite numbers, got {list(row.scores)} at lambda {row.strength:g}. "
-                "Score the images of this sweep with Score Images."
-            )
+        for name, scores in (("scores", row.scores or (math.nan,)), ("held_out", row.held_out)):
+            if not all(map(math.isfinite, scores)):
+                raise ValueError(
+                    f"{name}: expected finite numbers, got {list(scores)} at lambda {row.strength:g}. "
+                    "Score the images of this sweep with Score Images."
+                )
 
 
-def _exclusion(row: Row, budget: float | None) -> str:
-    """Why a row cannot win, "" if it can. budget: None for rules without one."""
+def _exclusion(row: Row, budget: float | None, turn: float | None) -> str:
+    """Why a row cannot win, "" if it can. budget, turn: the largest KL and the largest lambda, None for rules without one."""
     if not row.contender:
         return "baseline"
+    if turn is not None and row.strength > turn:
+        return "the held-out judge has turned"
     if budget is None or row.most_kl <= budget:
         return ""
     if math.isnan(row.mean_kl):

@@ -7,6 +7,8 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+SURE = 0.95  # the least confidence at which one lambda is said to beat another
+
 
 @dataclass(frozen=True)
 class Difference:

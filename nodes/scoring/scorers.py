@@ -1,7 +1,7 @@
 """Scorers: learned ones over CLIP and the measures of measures.py, each a function from images and a prompt to scores.
 
 Sources: PickScore (arXiv 2305.01569), HPSv2 (arXiv 2306.09341), CLIPScore (arXiv 2104.08718), LAION aesthetic predictor
-(sac+logos+ava1-l14-linearMSE). A cosine is that of the projected, L2-normalised CLIP features of image and prompt.
+(sac+logos+ava1-l14-linearMSE), VQAScore (vqa.py). A cosine is that of the projected, L2-normalised CLIP features of image and prompt.
 """
 
 from __future__ import annotations
@@ -13,9 +13,11 @@ import comfy.model_management
 import torch
 from comfy.model_patcher import ModelPatcher
 
-from . import measures, scorer_files
+from . import foreign, measures, scorer_files, vqa
 from .batches import check_images, score_in_batches
 from .scorer_files import Parts
+
+KINDS = (*scorer_files.KINDS, vqa.KIND)
 
 Score = Callable[[torch.Tensor, str], tuple[float, ...]]
 Formula = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
@@ -62,7 +64,10 @@ def closeness(images: torch.Tensor, others: torch.Tensor) -> tuple[float, ...]:
 
 
 def folder_scorer(folder: Path, kind: str = "auto") -> tuple[str, Score]:
-    """The kind of the scorer in a folder, and the scorer. kind: one of scorer_files.KINDS. Raises ValueError."""
+    """The kind of the scorer in a folder, and the scorer. kind: one of KINDS. Raises ValueError."""
+    foreign.check(folder)
+    if kind == vqa.KIND or (kind == scorer_files.AUTO and vqa.describes(vqa.config_of(folder))):
+        return vqa.KIND, vqa.scorer(folder)
     parts = scorer_files.load(folder, kind)
     patcher = ModelPatcher(
         parts.model,

@@ -12,7 +12,7 @@ from deradiff.nodes.scoring import choice
 from deradiff.nodes.scoring.choice import Row
 from deradiff.nodes.wires import INTERPOLATED, REALIGNED, Entry, Scores, Sweep
 
-HIGHEST, BUDGET, ONE_ERROR = choice.RULES
+HIGHEST, BUDGET, ONE_ERROR, BEFORE_TURNING = choice.RULES
 NAN = math.nan
 
 
