@@ -203,6 +203,23 @@ def locate() -> tuple[str, str]:
     return python or str(_python(own.folder)), comfyui or str(own.folder / "ComfyUI")
 
 
+def beside(python: str, name: str, wanted: list[str], what: str) -> Path:
+    """The folder of that name beside the environments: packages alone, without their dependencies, installed if missing."""
+    folder = cache() / name
+    if folder.exists():
+        return folder
+    with alone(folder.with_name(folder.name + ".lock")):
+        if not folder.exists():  # another may have been waited for
+            say(f"Installing {what} ...")
+            part = folder.with_name(folder.name + ".part")
+            shutil.rmtree(part, ignore_errors=True)
+            options = ["--disable-pip-version-check", "--no-input", "--quiet", "--no-deps", "--target", str(part)]
+            if not run([python, "-m", "pip", "install", *options, *wanted]):
+                raise SetUpError(f"pip failed (see above): no {what}. The same command tries again.")
+            part.rename(folder)
+    return folder
+
+
 def front_end(python: str, wheel: str = NEWER_FRONT_END) -> str:
     """The folder of the newer front end: what FRONTEND names, else kept beside the environments, installed if missing."""
     named = os.environ.get("FRONTEND")
@@ -210,20 +227,8 @@ def front_end(python: str, wheel: str = NEWER_FRONT_END) -> str:
         if not (Path(named) / "index.html").is_file():
             raise SetUpError(f"FRONTEND names no front end: {named}. Set it to a folder with index.html, or unset it.")
         return named
-    folder = cache() / NEWER_FRONT_END.replace("==", "-")
-    static = folder / FRONT_END_IN_WHEEL
-    if static.exists():
-        return str(static)
-    with alone(folder.with_name(folder.name + ".lock")):
-        if not static.exists():  # another may have been waited for
-            say(f"Installing {NEWER_FRONT_END} for the browser tests (30 MB) ...")
-            part = folder.with_name(folder.name + ".part")
-            shutil.rmtree(part, ignore_errors=True)
-            options = ["--disable-pip-version-check", "--no-input", "--quiet", "--no-deps", "--target", str(part)]
-            if not run([python, "-m", "pip", "install", *options, wheel]):
-                raise SetUpError("pip failed (see above). The same command tries again; FRONTEND=... names one's own.")
-            part.rename(folder)
-    return str(static)
+    what = f"{NEWER_FRONT_END} for the browser tests (30 MB; FRONTEND=... names one's own)"
+    return str(beside(python, NEWER_FRONT_END.replace("==", "-"), [wheel], what) / FRONT_END_IN_WHEEL)
 
 
 def assignments(values: dict[str, str]) -> str:
