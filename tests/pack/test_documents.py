@@ -11,7 +11,10 @@ import pytest
 ROOT = next(folder for folder in Path(__file__).resolve().parents if (folder / "pyproject.toml").is_file())
 README = ROOT / "README.md"
 HELP = sorted((ROOT / "js" / "docs").glob("*.md"))
-DOCUMENTS = [README, ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md")), *HELP]
+DOCUMENTS = [
+    *(README, ROOT / "CHANGELOG.md", *sorted((ROOT / ".github").glob("*.md"))),
+    *(*sorted((ROOT / "docs").glob("*.md")), *HELP),
+]
 
 WORDS = 1200
 RETIRED = re.compile(r"\b(soup|picture)(s|d)?\b", re.IGNORECASE)  # say "interpolated" and "image"
