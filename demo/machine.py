@@ -93,7 +93,7 @@ def _lock(file: IO[str]) -> None:
 def alone(lock: Path, poll: float = 1.0) -> Iterator[None]:
     """The body, run by one process at a time; the others wait. A process that dies leaves nothing locked."""
     lock.parent.mkdir(parents=True, exist_ok=True)
-    with lock.open("a") as file:
+    with lock.open("a", encoding="utf-8") as file:
         told = -WAITING
         while True:
             try:

@@ -61,8 +61,14 @@ def save_strip(batches: Sequence[Sequence[Image.Image]], prompt: str, path: Path
         for row, image in enumerate(images):
             axes[row, column].imshow(image, interpolation="nearest")
             axes[row, column].set_axis_off()
-        axes[0, column].set_title(f"λ = {value:g}", fontsize=17, pad=8)
-    figure.text(0.5, 0.015, f"“{prompt}”    λ = 0: the reference    λ = 1: the aligned model", ha="center", fontsize=13)
+        axes[0, column].set_title(f"\u03bb = {value:g}", fontsize=17, pad=8)
+    figure.text(
+        0.5,
+        0.015,
+        f"\u201c{prompt}\u201d    \u03bb = 0: the reference    \u03bb = 1: the aligned model",
+        ha="center",
+        fontsize=13,
+    )
     height = figure.get_figheight()
     figure.subplots_adjust(0.01, 0.5 / height, 0.99, 1 - 0.5 / height, wspace=0.04, hspace=0.04)
     figure.savefig(path)

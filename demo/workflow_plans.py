@@ -29,7 +29,7 @@ def _sd15_dpo() -> Plan:
         "### How strongly should the alignment act?\n\n"
         "The pair is Stable Diffusion 1.5 (the **reference**) and the same model after Diffusion-DPO (the **aligned** "
         "model). At every step the sampler mixes their predictions:\n\n"
-        "**(1 - lambda) · reference + lambda · aligned**\n\n"
+        "**(1 - lambda) \u00b7 reference + lambda \u00b7 aligned**\n\n"
         "- **lambda = 0** is the reference alone, **1** the aligned model as it was trained.\n"
         "- **0.5** stands for a model trained with twice the KL penalty.\n"
         "- Keep the seed and move lambda to compare. Above 1 is allowed; artefacts are common above 2."
@@ -193,7 +193,7 @@ def _two_rewards() -> Plan:
         "### Two rewards, each with its own lambda\n\n"
         "Two models were aligned from the same reference: one by DPO on preferences, one by SPO on aesthetics. The "
         "first **Realign** mixes in DPO; its MODEL is the reference of the second, which mixes in SPO:\n\n"
-        "**reference + lambda1 · (DPO - reference) + lambda2 · (SPO - reference)**\n\n"
+        "**reference + lambda1 \u00b7 (DPO - reference) + lambda2 \u00b7 (SPO - reference)**\n\n"
         "The first lambda comes from the KL strength **beta**: trained with 5000, wanted 10000, so 0.5. SPO states its "
         "beta on another scale; its lambda is set by eye."
     )

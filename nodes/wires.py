@@ -49,7 +49,7 @@ class Entry:
         return mean_kl_error(self.kl_error)
 
     def label(self) -> str:
-        return f"λ = {self.strength:g}" + ("" if self.method == REALIGNED else " (weights)")
+        return f"\u03bb = {self.strength:g}" + ("" if self.method == REALIGNED else " (weights)")
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ class Clock:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self.seconds: dict[str, float] = json.loads(path.read_text()) if path.exists() else {}
+        self.seconds: dict[str, float] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -42,7 +42,7 @@ class Clock:
             yield
         finally:
             self.seconds[name] = self.seconds.get(name, 0.0) + time.monotonic() - begin
-            self._path.write_text(json.dumps(self.seconds))
+            self._path.write_text(json.dumps(self.seconds), encoding="utf-8")
 
 
 def train(work: Path, clock: Clock) -> plan.Lab:

@@ -10,20 +10,20 @@ def number(value: float) -> str:
     if math.isnan(value):
         return "unknown"
     if math.isinf(value):
-        return "∞"
+        return "\u221e"
     return f"{value:.0f}" if 1e3 <= abs(value) < 1e9 else f"{value:.5g}"
 
 
 def with_error(value: float, error: float) -> str:
-    """ "312 ± 18": the error to two digits, the value as far as it. The value alone where it is unknown or the error 0."""
+    """ "312 +- 18": the error to two digits, the value as far as it. The value alone where it is unknown or the error 0."""
     if not math.isfinite(value) or error == 0:
         return number(value)
     if not math.isfinite(error):
-        return f"{number(value)} ± {number(error)}"
+        return f"{number(value)} \u00b1 {number(error)}"
     places = 1 - math.floor(math.log10(float(f"{error:.2g}")))
     if not 1e-4 * abs(value) <= error < 1e9 or places > 6:
-        return f"{number(value)} ± {error:.2g}"
-    return " ± ".join(f"{round(part, places):.{max(places, 0)}f}" for part in (value, error))
+        return f"{number(value)} \u00b1 {error:.2g}"
+    return " \u00b1 ".join(f"{round(part, places):.{max(places, 0)}f}" for part in (value, error))
 
 
 def percent(chance: float) -> str:

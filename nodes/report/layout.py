@@ -185,7 +185,7 @@ def _foot(sheet: _Sheet, text: str, size: tuple[float, float]) -> Label:
     """The line below it all, cut to the width of the whole."""
     small, room = sheet.type_size * _CAPTION, size[0] - 2 * _GAP
     if text_width(text, small) > room:
-        text = next((cut for n in range(len(text), 0, -1) if text_width(cut := f"{text[:n]}…", small) <= room), "")
+        text = next((cut for n in range(len(text), 0, -1) if text_width(cut := f"{text[:n]}\u2026", small) <= room), "")
     return Label(text, _GAP, size[1] - sheet.foot, small, across="left")
 
 
@@ -219,7 +219,7 @@ def _texts(
 
 def _column_title(entry: Entry, trained_beta: float | None) -> str:
     """What the entries of a column share: lambda, and beta if it is known."""
-    return "\n".join([f"λ = {entry.strength:g}", *_beta(entry, trained_beta)])
+    return "\n".join([f"\u03bb = {entry.strength:g}", *_beta(entry, trained_beta)])
 
 
 def _entry_title(entry: Entry, trained_beta: float | None) -> str:
@@ -228,7 +228,7 @@ def _entry_title(entry: Entry, trained_beta: float | None) -> str:
 
 
 def _kl(entry: Entry) -> str:
-    """ "KL 310 ± 20 nats", "" if it is unknown; three digits where it was measured directly."""
+    """ "KL 310 +- 20 nats", "" if it is unknown; three digits where it was measured directly."""
     if math.isnan(entry.mean_kl):
         return ""
     kl = with_error(entry.mean_kl, entry.mean_kl_error) if entry.mean_kl_error else f"{entry.mean_kl:.3g}"
@@ -239,4 +239,4 @@ def _beta(entry: Entry, trained_beta: float | None) -> list[str]:
     if trained_beta is None:
         return []
     beta = beta_from_lambda(entry.strength, trained_beta)
-    return ["reference" if math.isinf(beta) else f"β = {number(beta)}"]
+    return ["reference" if math.isinf(beta) else f"\u03b2 = {number(beta)}"]

@@ -69,7 +69,7 @@ def _bars(report: Report) -> str:
     rows, said = report.choice.rows, []
     if len(rows) > 1 and len(rows[0].scores) > 1:
         said.append(
-            f"Vertical bars: standard error of the difference from λ = {report.choice.winner.strength:g}, "
+            f"Vertical bars: standard error of the difference from \u03bb = {report.choice.winner.strength:g}, "
             "sample by sample from the same noise."
         )
     if any(row.mean_kl_error > 0 for row in rows):
@@ -80,7 +80,7 @@ def _bars(report: Report) -> str:
 def _against_lambda(axes: Any, report: Report) -> None:
     rows, winner = report.choice.rows, report.choice.winner
     _style(axes)
-    axes.set_xlabel("λ")
+    axes.set_xlabel("\u03bb")
     axes.set_ylabel(_shortened(report.score, 48))
     axes.axvline(winner.strength, color=_CHOSEN, linewidth=1, alpha=0.35, zorder=1)
     for series, style in _series(rows):
@@ -173,7 +173,7 @@ def _lambda_ticks(axes: Any, report: Report) -> None:
     if len(places) <= _MOST_LABELS and min(gaps, default=1.0) >= (places[-1] - places[0]) / 12:
         axes.set_xticks(places, [_tick(report, rows[place]) for place in places])
         if report.trained_beta:
-            axes.set_xlabel("λ, and the β it stands for")
+            axes.set_xlabel("\u03bb, and the \u03b2 it stands for")
 
 
 def _tick(report: Report, row: Row) -> str:
@@ -208,7 +208,7 @@ def _label(axes: Any, row: Row, error: float, chosen: bool) -> None:
 
     top = row.mean + (0.0 if math.isnan(error) else error)
     axes.annotate(
-        f"λ = {row.strength:g}",
+        f"\u03bb = {row.strength:g}",
         (row.mean_kl, top),
         xytext=(0, 12 if chosen else 6),
         textcoords="offset points",
@@ -238,11 +238,11 @@ def _say_what_is_missing(axes: Any, report: Report, others: bool) -> None:
         axes.text(0.5, 0.5, "KL unknown", transform=axes.transAxes, ha="center", va="center", color=_MUTED)
     elif unknown:
         named = ", ".join(f"{strength:g}" for strength in unknown[:5]) + (" ..." if len(unknown) > 5 else "")
-        text = not_considered(report.choice) or f"not shown, KL unknown: λ = {named}"
+        text = not_considered(report.choice) or f"not shown, KL unknown: \u03bb = {named}"
         axes.text(0.99, 0.02, text, transform=axes.transAxes, ha="right", va="bottom", fontsize=9.5, color=_MUTED)
 
 
 def _shortened(text: str, most: int = 110) -> str:
     """In one line, with dollar signs escaped: matplotlib would read them as mathematics."""
     line = " ".join(text.split())
-    return (line if len(line) <= most else f"{line[: most - 1]}…").replace("$", r"\$")
+    return (line if len(line) <= most else f"{line[: most - 1]}\u2026").replace("$", r"\$")

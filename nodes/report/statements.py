@@ -41,7 +41,7 @@ def chosen(report: Report) -> str:
     choice, row = report.choice, report.choice.winner
     beta = report.beta(row)
     budget = "" if choice.budget is None else f" of {choice.budget:g} nats"
-    stands_for = "" if beta is None else f" (β = {number(beta)})"
+    stands_for = "" if beta is None else f" (\u03b2 = {number(beta)})"
     return f"Chosen: {_name(row)}{stands_for}, {choice.rule}{budget}"
 
 
@@ -100,7 +100,7 @@ def notes(report: Report) -> list[str]:
     rows, choice = report.choice.rows, report.choice
     found = [*_notes_on_scores(len(rows[0].scores)), KL_NOTE]
     if any(row.mean_kl_error > 0 for row in rows):
-        found.append(f"KL ± how far it may be off.{'' if choice.budget is None else _WITHIN}")
+        found.append(f"KL \u00b1 how far it may be off.{'' if choice.budget is None else _WITHIN}")
     unknown = [row for row in rows if row.contender and math.isnan(row.mean_kl)]
     if unknown:
         loses = (
@@ -118,7 +118,7 @@ def _notes_on_scores(samples: int) -> list[str]:
         return [f"{alone} Sample several seeds to trust the choice."]
     return [
         f"Mean and standard error over {samples} samples for each lambda.",
-        "Difference: the score less the chosen lambda's, sample by sample from the same noise, ± the standard error of its mean.",
+        "Difference: the score less the chosen lambda's, sample by sample from the same noise, \u00b1 the standard error of its mean.",
         "A percentage is the confidence that the higher of two means (in the table: the chosen lambda's) is truly the higher one: "
         f"a one-sided paired t test over {samples} samples, which takes differences to be roughly normal. Under {100 * SURE:.0f} % the two "
         "count as not told apart. It is not corrected for choosing the best of several lambdas.",
@@ -126,10 +126,10 @@ def _notes_on_scores(samples: int) -> list[str]:
 
 
 def _name(row: Row) -> str:
-    return f"λ = {row.strength:g}"
+    return f"\u03bb = {row.strength:g}"
 
 
 def _names(rows: Sequence[Row], most: int | None = None) -> str:
-    """ "λ = 0.5, 1": all, or as many as `most` and how many more there are."""
+    """ "lambda = 0.5, 1": all, or as many as `most` and how many more there are."""
     more = "" if most is None or len(rows) <= most else f" and {len(rows) - most} more"
-    return f"λ = {', '.join(f'{row.strength:g}' for row in rows[:most])}{more}"
+    return f"\u03bb = {', '.join(f'{row.strength:g}' for row in rows[:most])}{more}"

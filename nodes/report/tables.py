@@ -16,8 +16,8 @@ def markdown(report: Report) -> str:
     """A table of every row, the winner in bold, under the verdict and over its notes."""
     betas = report.trained_beta > 0
     head = [
-        "λ",
-        *(["β"] if betas else []),
+        "\u03bb",
+        *(["\u03b2"] if betas else []),
         "model",
         f"{_cell(report.score)} (mean)",
         "standard error",

@@ -206,7 +206,7 @@ def _nothing_within(rows: Sequence[Row], budget: float) -> str:
     if not known:
         return "kl_budget: the KL of every lambda in this sweep is unknown. Turn on measure_kl in Lambda Sweep, or add lambda 0."
     least = min(known, key=lambda row: row.most_kl)
-    error = f" ± {least.mean_kl_error:.2g}" if least.mean_kl_error else ""
+    error = f" \u00b1 {least.mean_kl_error:.2g}" if least.mean_kl_error else ""
     unknown = [f"{row.strength:g}" for row in rows if row.contender and math.isnan(row.mean_kl)]
     left_out = f" The KL is unknown at lambda {', '.join(unknown)}." if unknown else ""
     return (

@@ -99,8 +99,11 @@ def test_an_alpha_channel_changes_nothing(folder: Path, images: torch.Tensor) ->
 def test_half_precision_files_are_computed_in_float32(folder: Path, images: torch.Tensor) -> None:
     path = folder / "model.safetensors"
     save_file({name: value.half() for name, value in load_file(path).items()}, path, {"format": "pt"})
-    changed = json.loads((folder / "config.json").read_text()) | {"dtype": "float16", "torch_dtype": "float16"}
-    (folder / "config.json").write_text(json.dumps(changed))
+    changed = json.loads((folder / "config.json").read_text(encoding="utf-8")) | {
+        "dtype": "float16",
+        "torch_dtype": "float16",
+    }
+    (folder / "config.json").write_text(json.dumps(changed), encoding="utf-8")
     parts = scorer_files.load(folder, "hpsv2")
     assert {weight.dtype for weight in parts.model.parameters()} == {torch.float32}
     assert all(math.isfinite(value) for value in scorers.folder_scorer(folder, "hpsv2")[1](images[:2], PROMPT))

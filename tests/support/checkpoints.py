@@ -224,6 +224,6 @@ def _write_once(models: Path) -> None:
     """Every file, written anew only when what writes them has changed."""
     sources = [Path(__file__), Path(standins.__file__), ROOT / "demo/training/networks.py"]
     stamp, wanted = models / "written.txt", hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
-    if not stamp.exists() or stamp.read_text() != wanted:
+    if not stamp.exists() or stamp.read_text(encoding="utf-8") != wanted:
         write_all(models)
-        stamp.write_text(wanted)
+        stamp.write_text(wanted, encoding="utf-8")

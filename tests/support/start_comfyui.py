@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import locale
 import os
 import sys
 import time
@@ -62,6 +63,8 @@ def _calls(base: str) -> int:
 def main(base: str, result: str) -> None:
     """Load everything in BASE/custom_nodes by core's loader, several times; write the findings to RESULT as JSON."""
     _options(base)
+    from app.custom_node_manager import CustomNodeManager
+
     import nodes
 
     asyncio.run(nodes.init_builtin_extra_nodes())
@@ -72,6 +75,8 @@ def main(base: str, result: str) -> None:
         "nodes": {id_: node.RELATIVE_PYTHON_MODULE for id_, node in ours.items()},
         "display_names": {id_: nodes.NODE_DISPLAY_NAME_MAPPINGS.get(id_) for id_ in ours},
         "web": nodes.EXTENSION_WEB_DIRS,
+        "encoding": locale.getpreferredencoding(False),
+        "translations": CustomNodeManager().build_translations(),
         "modules": sorted({*sys.modules} - loaded - {*_of_packs(base)}),
         "seconds": seconds,
         "calls": _calls(base),
