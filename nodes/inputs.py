@@ -8,6 +8,7 @@ from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
 
 from .engine.patch import realign
+from .method import strength
 from .method.evaluation import EXACT, KINDS, TOLERANCE, Evaluation
 from .method.schedule import LambdaSchedule
 from .method.weights import weight
@@ -44,10 +45,10 @@ def realigned(
 
     named: "lambda" alone, which cannot be a parameter name in Python. Raises ValueError for bad values, TypeError for any other name.
     """
-    strength = named.pop("lambda")
+    value = named.pop("lambda")
     if named:
         raise TypeError(f"unknown inputs: {', '.join(named)}")
-    asked = weight(strength, schedule, mask, mask_feather)
+    asked = weight(value, schedule, mask, mask_feather)
     return realign(reference, aligned, asked, Evaluation(evaluation, reuse_tolerance))
 
 
@@ -56,8 +57,8 @@ def lambda_input() -> io.Float.Input:
     return io.Float.Input(
         "lambda",
         default=0.5,
-        min=0.0,
-        max=3.0,
+        min=strength.LOWEST,
+        max=strength.HIGHEST,
         step=0.01,
         tooltip="How strongly the alignment acts (beta_trained / beta_target): 0 is the reference, 1 the aligned model as trained, 0.5 as if "
         "trained with twice the KL penalty. Above 1 it is less regularised than trained; artefacts are common above 2.",

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 
+from .limits import quoted
+
 MONOTONE_CUBIC, LINEAR = "monotone_cubic", "linear"
 INTERPOLATIONS = (MONOTONE_CUBIC, LINEAR)
 HIGHEST = 2.0
@@ -122,5 +124,4 @@ def _check(index: int, point: Sequence[float], before: Sequence[float] | None) -
 
 
 def _quoted(value: object) -> str:
-    text = value if isinstance(value, str) else repr(value)
-    return repr(text if len(text) <= 60 else text[:57] + "...")
+    return quoted(value if isinstance(value, str) else repr(value))

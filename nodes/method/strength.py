@@ -7,46 +7,35 @@ from __future__ import annotations
 
 import math
 
+from . import limits
+
+LOWEST, HIGHEST = 0.0, 3.0  # of lambda, and of its product with a schedule
 BEYOND_TRAINING = "lambda %s: less regularised than the aligned model was trained; artefacts are common above 2"
+_MEANING = "Use 0 for the reference, 1 for the aligned model as trained, something in between to regularise it more."
+_BETA = "beta is the strength of the KL penalty; Diffusion-DPO trained SD1.5 and SDXL at 5000."
 
 
-def _number(value: object, name: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError(f"{name} must be a number, got {value!r}.")
-    try:
-        return float(value)
-    except OverflowError:  # an integer beyond the range of floats
-        return math.inf if value > 0 else -math.inf
-
-
-def checked_lambda(value: object, name: str = "lambda") -> float:
+def checked_lambda(value: object, name: str = "lambda", advice: str = _MEANING) -> float:
     """Return lambda as a float.
 
     0 is the reference, 1 the aligned model as trained, above 1 less regularised than trained.
-    Raises ValueError for anything but a finite number of at least 0.
+    Raises ValueError for anything but a number from LOWEST to HIGHEST.
     """
-    number = _number(value, name)
-    if not math.isfinite(number) or number < 0:
-        raise ValueError(
-            f"{name} must be a finite number of at least 0, got {number}. "
-            "Use 0 for the reference, 1 for the aligned model as trained, something in between to regularise it more."
-        )
-    return number
+    return limits.number(value, name, LOWEST, HIGHEST, advice)
 
 
 def checked_beta(value: object, name: str) -> float:
-    number = _number(value, name)
-    if not math.isfinite(number) or number <= 0:
-        raise ValueError(
-            f"{name} must be a finite number above 0, got {number}. "
-            "beta is the strength of the KL penalty; Diffusion-DPO trained SD1.5 and SDXL at 5000."
-        )
-    return number
+    """Raises ValueError for anything but a finite number above 0."""
+    return limits.positive(value, name, _BETA)
 
 
 def lambda_from_beta(trained: float, target: float) -> float:
-    """lambda = beta_trained / beta_target. Raises ValueError unless both betas and their ratio are finite, the betas above 0."""
-    return checked_lambda(checked_beta(trained, "trained_beta") / checked_beta(target, "target_beta"))
+    """lambda = beta_trained / beta_target. Raises ValueError unless both betas are finite and above 0, and their ratio a lambda."""
+    trained, target = checked_beta(trained, "trained_beta"), checked_beta(target, "target_beta")
+    least = f"{trained / HIGHEST:g}"
+    return checked_lambda(
+        trained / target, "lambda = trained_beta / target_beta", f"Use a target_beta of at least {least}."
+    )
 
 
 def beta_from_lambda(strength: float, trained: float) -> float:

@@ -13,7 +13,7 @@ from .strength import checked_lambda
 
 @dataclass(frozen=True, eq=False)
 class Weight:
-    """lambda * schedule(progress) * region. Raises ValueError unless lambda is a finite number of at least 0."""
+    """lambda * schedule(progress) * region. Raises ValueError unless lambda, and its product with the schedule, are within its limits."""
 
     value: float
     schedule: LambdaSchedule | None = None
@@ -21,6 +21,10 @@ class Weight:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "value", checked_lambda(self.value))
+        if self.schedule is not None:
+            checked_lambda(
+                self.peak, "lambda * schedule", "Lower lambda, or the highest point of the schedule's curve."
+            )
 
     def at(self, progress: float) -> float:
         """lambda * schedule at a progress in 0..1."""
@@ -39,8 +43,8 @@ class Weight:
 
     @property
     def peak(self) -> float:
-        """Its largest possible value: a curve stays within the range of its points."""
-        return self.value if self.schedule is None else self.value * max(y for _, y in self.schedule.curve.points)
+        """Its largest value at any progress."""
+        return self.value if self.schedule is None else self.value * self.schedule.highest(0.0, 1.0)
 
 
 def weight(

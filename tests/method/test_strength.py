@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from fractions import Fraction
 
+import numpy
 import pytest
 import torch
 from deradiff.nodes.method import strength
@@ -12,7 +14,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 positive = st.floats(min_value=1e-6, max_value=1e6)
-lambdas = st.floats(min_value=0, max_value=1e6)
+lambdas = st.floats(min_value=strength.LOWEST, max_value=strength.HIGHEST)
 BAD_BETAS = [math.nan, math.inf, -math.inf, 0, 0.0, -0.0, -5000.0, True, "5000", None]
 
 
@@ -24,24 +26,26 @@ def test_a_valid_lambda_comes_back_as_it_is(value: float) -> None:
 @pytest.mark.parametrize(
     ("value", "says"),
     [
-        (math.nan, "finite number of at least 0, got nan"),
-        (math.inf, "finite number of at least 0, got inf"),
-        (-math.inf, "finite number of at least 0, got -inf"),
-        (-0.01, "finite number of at least 0, got -0.01"),
-        (-3, "finite number of at least 0, got -3"),
-        (10**400, "finite number of at least 0, got inf"),
-        (-(10**400), "finite number of at least 0, got -inf"),
-        (True, "must be a number, got True"),
-        (False, "must be a number, got False"),
-        ("0.5", "must be a number, got '0.5'"),
-        (None, "must be a number, got None"),
-        ([0.5], "must be a number"),
-        (0.5j, "must be a number"),
-        (torch.tensor(0.5), "must be a number"),
+        (math.nan, "from 0 to 3, got nan"),
+        (math.inf, "from 0 to 3, got inf"),
+        (-math.inf, "from 0 to 3, got -inf"),
+        (-0.01, "from 0 to 3, got -0.01"),
+        (-3, "from 0 to 3, got -3"),
+        (3.01, "from 0 to 3, got 3.01"),
+        (1e20, "from 0 to 3, got 1e+20"),
+        (10**400, "from 0 to 3, got 1000"),
+        pytest.param(-(10**5000), "from 0 to 3, got a number of thousands of digits", id="too long to print"),
+        (True, "got True"),
+        (False, "got False"),
+        ("0.5", "got '0.5'"),
+        (None, "got None"),
+        ([0.5], "got [0.5]"),
+        (0.5j, "got 0.5j"),
+        (torch.tensor(0.5), "got tensor(0.5000)"),
     ],
 )
 def test_lambda_guard(value: object, says: str) -> None:
-    with pytest.raises(ValueError, match=r"^lambda must be") as raised:
+    with pytest.raises(ValueError, match=r"^lambda must be a number from 0 to 3, got ") as raised:
         strength.checked_lambda(value)
     assert says in str(raised.value)
 
@@ -67,17 +71,18 @@ def test_beta_of_a_bad_lambda_is_refused(value: object) -> None:
 
 
 @given(st.one_of(st.none(), st.booleans(), st.text(), st.integers(), st.floats(), st.complex_numbers()))
-def test_the_guard_lets_only_finite_numbers_of_at_least_zero_through(value: object) -> None:
+def test_the_guard_lets_only_numbers_within_the_limits_through(value: object) -> None:
     try:
         number = strength.checked_lambda(value)
     except ValueError:
         number = None
-    valid = type(value) in (int, float) and math.isfinite(value) and value >= 0
+    valid = type(value) in (int, float) and strength.LOWEST <= value <= strength.HIGHEST
     assert (number == value and type(number) is float) if valid else number is None
 
 
 @pytest.mark.parametrize(
-    ("trained", "target", "expected"), [(5000, 5000, 1.0), (5000, 10000, 0.5), (2000, 500, 4.0), (0.04, 0.16, 0.25)]
+    ("trained", "target", "expected"),
+    [(5000, 5000, 1.0), (5000, 10000, 0.5), (2000, 1000, 2.0), (3, 1, 3.0), (0.04, 0.16, 0.25)],
 )
 def test_lambda_is_trained_over_target(trained: float, target: float, expected: float) -> None:
     assert strength.lambda_from_beta(trained, target) == pytest.approx(expected, rel=1e-15)
@@ -85,13 +90,14 @@ def test_lambda_is_trained_over_target(trained: float, target: float, expected: 
 
 @given(positive, positive)
 def test_beta_and_lambda_are_each_others_inverse(trained: float, target: float) -> None:
+    assume(trained / target <= strength.HIGHEST)
     weight = strength.lambda_from_beta(trained, target)
     assert strength.beta_from_lambda(weight, trained) == pytest.approx(target, rel=1e-12)
 
 
 @given(positive, positive, positive)
 def test_a_larger_target_beta_stays_closer_to_the_reference(trained: float, target: float, more: float) -> None:
-    assume(target + more > target)
+    assume(target + more > target and trained / target <= strength.HIGHEST)
     assert strength.lambda_from_beta(trained, target + more) <= strength.lambda_from_beta(trained, target)
 
 
@@ -99,6 +105,16 @@ def test_lambda_zero_is_infinite_beta() -> None:
     assert strength.beta_from_lambda(0.0, 5000.0) == math.inf
 
 
-def test_a_ratio_beyond_the_range_of_numbers_is_refused() -> None:
-    with pytest.raises(ValueError, match="finite"):
-        strength.lambda_from_beta(1e308, 1e-308)
+@pytest.mark.parametrize(("trained", "target", "least"), [(5000, 1000, "1666.67"), (1e308, 1e-308, "3.33333e+307")])
+def test_a_ratio_that_is_no_lambda_is_refused_with_the_beta_that_is(trained: float, target: float, least: str) -> None:
+    with pytest.raises(
+        ValueError, match=r"^lambda = trained_beta / target_beta must be a number from 0 to 3"
+    ) as raised:
+        strength.lambda_from_beta(trained, target)
+    assert f"Use a target_beta of at least {least}." in str(raised.value)
+
+
+@pytest.mark.parametrize("value", [numpy.float32(0.5), numpy.float64(0.5), numpy.int64(1), Fraction(1, 2)])
+def test_numbers_of_other_packs_are_numbers(value: float) -> None:
+    found = strength.checked_lambda(value)
+    assert type(found) is float and found == value

@@ -14,7 +14,7 @@ import folder_paths
 import pytest
 import torch
 from comfy.model_patcher import ModelPatcher
-from deradiff.nodes import lambda_from_beta, load, realign, sample
+from deradiff.nodes import lambda_from_beta, lambda_schedule, load, realign, sample
 from deradiff.nodes.runs import loading
 from support import shaped, standins, wrong_files
 
@@ -217,17 +217,28 @@ def test_a_realigned_model_on_the_aligned_socket(node: type, models: Models, cap
 
 
 @pytest.mark.parametrize("node", NODES)
-@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, -0.01, -3, True, "0.5", None])
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, -0.01, -3, 3.01, 1e20, 1e38, True, "0.5", None])
 def test_lambda(node: type, value: object, models: Models, capfd: pytest.CaptureFixture[str]) -> None:
     before = models.evaluations
     said = _refusal(lambda: _run(node, models.sd15, models.other, value), capfd)
-    assert said.startswith("lambda must be a ") and f"got {value!r}" in said
-    if type(value) in (int, float):
-        assert "finite number of at least 0" in said
-        assert said.endswith(
-            "Use 0 for the reference, 1 for the aligned model as trained, something in between to regularise it more."
-        )
+    assert said == (
+        f"lambda must be a number from 0 to 3, got {value!r}. Use 0 for the reference, 1 for the aligned model as trained, "
+        "something in between to regularise it more."
+    )
     assert models.evaluations == before
+
+
+@pytest.mark.parametrize("node", NODES)
+def test_lambda_times_a_schedule(node: type, models: Models, capfd: pytest.CaptureFixture[str]) -> None:
+    curve = "[[0, 0], [0.5, 2], [1, 2]]"
+    whole, early = (lambda_schedule.DeRaDiffLambdaSchedule.execute(curve, "linear", 0.0, end)[0] for end in (1.0, 0.25))
+    said = _refusal(lambda: _run(node, models.sd15, models.other, 2.0, schedule=whole), capfd)
+    assert said == (
+        "lambda * schedule must be a number from 0 to 3, got 4.0. Lower lambda, or the highest point of the schedule's curve."
+    )
+    assert (
+        _run(node, models.sd15, models.other, 2.0, schedule=early) is not None
+    )  # the window ends before the curve is that high
 
 
 @pytest.mark.parametrize("socket", ["trained_beta", "target_beta"])
@@ -235,7 +246,7 @@ def test_lambda(node: type, value: object, models: Models, capfd: pytest.Capture
 def test_beta(socket: str, value: float, capfd: pytest.CaptureFixture[str]) -> None:
     inputs = {"trained_beta": 5000.0, "target_beta": 5000.0, socket: value}
     said = _refusal(lambda: lambda_from_beta.DeRaDiffLambdaFromBeta.execute(**inputs), capfd)
-    assert said.startswith(f"{socket} must be a finite number above 0, got {float(value)!r}. ")
+    assert said.startswith(f"{socket} must be a finite number above 0, got {value!r}. ")
     assert "Diffusion-DPO trained SD1.5 and SDXL at 5000" in said
 
 
