@@ -4,20 +4,19 @@ Nothing is ever downloaded.
 
 from __future__ import annotations
 
-import json
 import logging
-import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import comfy.utils
-import safetensors
 import torch
 
 from .batches import SIZE
 from .clip_model import ClipScorer, Head
+from .refusals import foreign, json_object, needed, reading
+from .tokens import Tokens, no_tokens, tokenizer
 
 AUTO, AESTHETIC = "auto", "aesthetic"
 KINDS = (AUTO, "pickscore", "hpsv2", "clipscore", AESTHETIC)
@@ -26,15 +25,7 @@ _MARKS = {"pick": "pickscore", "hps": "hpsv2"}
 _WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
 _PROCESSOR = ("preprocessor_config.json", "processor_config.json")
 _HEAD_FORMS = (".pth", ".pt", ".safetensors")
-_UNREADABLE = (
-    safetensors.SafetensorError,
-    pickle.UnpicklingError,
-    RuntimeError,
-    EOFError,
-    OSError,
-    KeyError,
-    TypeError,
-)
+_ATTENTION = "sdpa"  # named by us: a config.json may name a repository whose code transformers would download and run
 
 
 @dataclass(frozen=True)
@@ -48,7 +39,7 @@ class Parts:
 
     kind: str
     model: ClipScorer
-    tokens: Callable[[str], dict[str, torch.Tensor]]
+    tokens: Tokens
     pixels: Callable[[torch.Tensor], torch.Tensor]
     activations: int
 
@@ -62,18 +53,22 @@ def load(folder: Path, kind: str) -> Parts:
 
     kind: one of KINDS; auto finds it from the files (see `kind_of`). Raises ValueError for a missing, foreign or damaged file.
     """
-    config = _config(folder)
+    described = _described(folder)
     if kind not in KINDS:
         raise ValueError(f"kind: expected one of {', '.join(KINDS)}, got {kind!r}.")
-    kind = kind_of(folder, config) if kind == AUTO else kind
+    kind = kind_of(folder, described) if kind == AUTO else kind
     logging.getLogger("deradiff").info("Scorer %s: read as %s", folder.name, kind)
-    clip = _clip(folder)
-    head = _head(folder, clip.config.projection_dim) if kind == AESTHETIC else None
-    tokens = _no_tokens if kind == AESTHETIC else _tokenizer(folder, clip.config.text_config)
-    vision = clip.config.vision_config
-    return Parts(
-        kind, ClipScorer(clip, head).eval(), tokens, _processor(folder, vision.image_size), _activations(vision)
-    )
+    config = _config(folder)
+    text, vision = config.text_config, config.vision_config
+    with reading(folder / "config.json", "the sizes of a CLIP model"):
+        activations = _activations(vision)
+    clip = _clip(folder, config)
+    head = _head(folder, config.projection_dim) if kind == AESTHETIC else None
+    tokens = no_tokens if head else tokenizer(folder, text.vocab_size, text.max_position_embeddings)
+    model = ClipScorer(clip, head).eval()
+    if head is None:
+        _try_text(folder, model, tokens)
+    return Parts(kind, model, tokens, _processor(folder, vision.image_size), activations)
 
 
 def kind_of(folder: Path, config: dict[str, Any]) -> str:
@@ -85,65 +80,52 @@ def kind_of(folder: Path, config: dict[str, Any]) -> str:
     return next((kind for mark, kind in _MARKS.items() if mark in names), "clipscore")
 
 
-def _need(folder: Path, names: tuple[str, ...], what: str) -> Path:
-    """The first of several files that exists. Raises ValueError if none does."""
-    found = next((folder / name for name in names if (folder / name).is_file()), None)
-    if found is None:
-        raise ValueError(
-            f"scorer: {folder.name} has no {' or '.join(names)}, {what}. "
-            "Download it from the scorer's page into that folder (the help page lists the files)."
-        )
+def _described(folder: Path) -> dict[str, Any]:
+    """What config.json says."""
+    path = needed(folder, ("config.json",), "the description of a CLIP model")
+    found = json_object(path, "a CLIP model's description", "model_type")
+    if found["model_type"] != "clip":
+        raise foreign(path, "a CLIP model (model_type clip)", f"it describes {found['model_type']!r}")
     return found
 
 
-def _foreign(path: Path, expected: str, found: str) -> ValueError:
-    return ValueError(
-        f"scorer: expected {expected} in {path.parent.name}/{path.name}, but {found}. "
-        "Download the file again from the scorer's page (the help page lists the files)."
-    )
+def _config(folder: Path) -> Any:
+    from transformers import CLIPConfig
+
+    with reading(folder / "config.json", "a CLIP model's description"):
+        return CLIPConfig.from_pretrained(folder, local_files_only=True)
 
 
-def _unreadable(path: Path, expected: str, error: Exception) -> ValueError:
-    reason = str(error).partition("\n")[0]
-    return _foreign(path, expected, f"it cannot be read, it is empty, incomplete or damaged ({reason})")
-
-
-def _json(path: Path, expected: str, needs: str = "") -> dict[str, Any]:
-    """A JSON object with the key `needs`."""
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise _unreadable(path, expected, error) from error
-    if not isinstance(found, dict) or (needs and needs not in found):
-        raise _foreign(path, expected, f"it holds no {needs!r}" if needs else "it holds something else")
-    return found
-
-
-def _config(folder: Path) -> dict[str, Any]:
-    path = _need(folder, ("config.json",), "the description of a CLIP model")
-    config = _json(path, "a CLIP model's description", "model_type")
-    if config["model_type"] != "clip":
-        raise _foreign(path, "a CLIP model (model_type clip)", f"it describes {config['model_type']!r}")
-    return config
-
-
-def _clip(folder: Path) -> Any:
+def _clip(folder: Path, config: Any) -> Any:
     """The CLIPModel, with all of its weights from the file."""
     from transformers import CLIPModel
 
-    path = _need(folder, _WEIGHTS, "the weights of a CLIP model")
+    path = needed(folder, _WEIGHTS, "the weights of a CLIP model")
     expected = "the weights of the CLIP model that config.json describes"
+    how = {"local_files_only": True, "use_safetensors": True, "attn_implementation": _ATTENTION}
     loader: Any = CLIPModel
-    try:
+    with reading(path, expected):
         model, report = loader.from_pretrained(
-            folder, local_files_only=True, use_safetensors=True, output_loading_info=True, ignore_mismatched_sizes=True
+            folder, config=config, output_loading_info=True, ignore_mismatched_sizes=True, **how
         )
-    except _UNREADABLE as error:
-        raise _unreadable(path, expected, error) from error
     wrong = sorted(map(str, [*report["missing_keys"], *report["mismatched_keys"]]))
     if wrong:
-        raise _foreign(path, expected, f"{len(wrong)} weights are missing or of another size (first {wrong[0]})")
+        raise foreign(path, expected, f"{len(wrong)} weights are missing or of another size (first {wrong[0]})")
+    more = sorted(name for name in report["unexpected_keys"] if ".layers." in name)
+    if more:
+        raise foreign(
+            path, expected, f"it holds {len(more)} weights of layers that are not described (first {more[0]})"
+        )
     return model.float().eval().requires_grad_(False)
+
+
+def _try_text(folder: Path, model: ClipScorer, tokens: Tokens) -> None:
+    """Raise ValueError if the model cannot read a word: better now than when all images are sampled."""
+    with (
+        reading(folder / "config.json", "the description of a CLIP model that reads the tokenizer's words"),
+        torch.no_grad(),
+    ):
+        model.text_features(tokens("a"))
 
 
 def _head_files(folder: Path) -> list[Path]:
@@ -161,14 +143,12 @@ def _head(folder: Path, width: int) -> Head:
             f"sac+logos+ava1-l14-linearMSE.pth, found {listed}. Put it beside the CLIP model, or choose another kind."
         )
     expected = f"an aesthetic head on features {width} wide (layers.0 to layers.7)"
-    try:
-        weights = comfy.utils.load_torch_file(str(files[0]), safe_load=True)
-    except (*_UNREADABLE, RuntimeError) as error:  # torch.load raises it for a damaged archive
-        raise _unreadable(files[0], expected, error) from error
     head = Head(width)
-    wrong = _difference(weights, head.state_dict())
+    with reading(files[0], expected):
+        weights = comfy.utils.load_torch_file(str(files[0]), safe_load=True)
+        wrong = _difference(weights, head.state_dict())
     if wrong:
-        raise _foreign(files[0], expected, wrong)
+        raise foreign(files[0], expected, wrong)
     head.load_state_dict(weights)
     return head.eval().requires_grad_(False)
 
@@ -183,48 +163,24 @@ def _difference(weights: object, wanted: dict[str, torch.Tensor]) -> str:
     return next((f"{name} is {found.get(name, 'missing')}, not {shapes.get(name, 'part of it')}" for name in wrong), "")
 
 
-def _no_tokens(prompt: str) -> dict[str, torch.Tensor]:
-    return {}
-
-
-def _tokenizer(folder: Path, config: Any) -> Callable[[str], dict[str, torch.Tensor]]:
-    from transformers import CLIPTokenizerFast  # type: ignore[attr-defined]
-
-    if (folder / "vocab.json").is_file() and not (folder / "tokenizer.json").is_file():
-        _json(folder / "vocab.json", "a CLIP tokenizer's vocabulary")
-        _need(folder, ("merges.txt",), "which belongs to vocab.json")
-    else:
-        path = _need(folder, ("tokenizer.json",), "the tokenizer (or vocab.json and merges.txt)")
-        _json(path, "a CLIP tokenizer", "model")
-    tokenizer = CLIPTokenizerFast.from_pretrained(folder, local_files_only=True)
-    longest = config.max_position_embeddings
-
-    def tokens(prompt: str) -> dict[str, torch.Tensor]:
-        if not prompt.strip():
-            raise ValueError(
-                f"prompt: {folder.name} scores how well an image fits its prompt, got an empty one. Enter the prompt of the images."
-            )
-        found = tokenizer([prompt], truncation=True, max_length=longest, return_tensors="pt")
-        return {name: found[name] for name in ("input_ids", "attention_mask")}
-
-    return tokens
-
-
 def _processor(folder: Path, side: int) -> Callable[[torch.Tensor], torch.Tensor]:
     """Raises ValueError if the folder's settings make images of another size than side x side."""
     from transformers import CLIPImageProcessor
 
-    path = _need(folder, _PROCESSOR, "how images are resized and normalised")
-    _json(path, "the settings of a CLIP image processor")
-    processor = CLIPImageProcessor.from_pretrained(folder, local_files_only=True)
+    path = needed(folder, _PROCESSOR, "how images are resized and normalised")
+    expected = "the settings of a CLIP image processor"
+    json_object(path, expected)
+    with reading(path, expected):
+        processor = CLIPImageProcessor.from_pretrained(folder, local_files_only=True)
 
     def pixels(images: torch.Tensor) -> torch.Tensor:
         bytes_ = images[..., :3].clamp(0, 1).mul(255).round().byte().cpu()
         return processor(list(bytes_), return_tensors="pt", input_data_format="channels_last")["pixel_values"]
 
-    made = tuple(pixels(torch.zeros(1, side, side, 3)).shape[1:])
+    with reading(path, expected):
+        made = tuple(pixels(torch.zeros(1, side, 2 * side, 3)).shape[1:])  # not square, so that it must be cropped
     if made != (3, side, side):
-        raise _foreign(path, f"settings for images of {side} x {side}", f"they make images of shape {made}")
+        raise foreign(path, f"settings for images of {side} x {side}", f"they make images of shape {made}")
     return pixels
 
 

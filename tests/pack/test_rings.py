@@ -178,12 +178,15 @@ def test_nothing_prints_or_runs_text_as_code(path: Path) -> None:
 
 @_per_file(SHIPPED)
 def test_nothing_is_swallowed(path: Path) -> None:
-    """No bare except, no `except Exception`: cancel stays cancel, and what went wrong is said."""
+    """No bare except; `except Exception` only to say what went wrong in better words: cancel stays cancel."""
     for node in ast.walk(_tree(path)):
         if isinstance(node, ast.ExceptHandler):
             assert node.type is not None, f"{_name(path)}:{node.lineno}"
             caught = {name.id for name in ast.walk(node.type) if isinstance(name, ast.Name)}
-            assert not caught & {"Exception", "BaseException"}, f"{_name(path)}:{node.lineno}"
+            assert "BaseException" not in caught, f"{_name(path)}:{node.lineno}"
+            last = node.body[-1]
+            raises_from = isinstance(last, ast.Raise) and last.cause is not None
+            assert "Exception" not in caught or raises_from, f"{_name(path)}:{node.lineno}"
             assert not all(isinstance(line, ast.Pass) for line in node.body), f"{_name(path)}:{node.lineno}"
 
 

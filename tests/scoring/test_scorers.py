@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from random import Random
+from typing import Any
 
 import comfy.model_management
 import numpy as np
@@ -219,7 +222,60 @@ DAMAGE: dict[str, tuple[Callable[[Path], None], str]] = {
     "no tokenizer": (lambda f: (f / "vocab.json").unlink(), "tiny has no tokenizer.json"),
     "no merges": (lambda f: (f / "merges.txt").unlink(), "tiny has no merges.txt"),
     "foreign tokenizer": (lambda f: _write(f / "tokenizer.json", "{}"), "tokenizer.json, but it holds no 'model'"),
+    "config without numbers": (lambda f: _edit_tower(f, hidden_size="x"), "config.json, but it cannot be read"),
+    "config of nothing": (lambda f: _edit(f / "config.json", vision_config=[]), "config.json, but it cannot be read"),
+    "heads that do not fit": (lambda f: _edit_tower(f, num_attention_heads=3), "config.json, but it cannot be read"),
+    "config of a dtype that is none": (lambda f: _edit(f / "config.json", dtype=-1), "it cannot be read"),
+    "config without layers": (lambda f: _edit_tower(f, num_hidden_layers=0), "it holds 32 weights of layers"),
+    "config of another end of text": (
+        lambda f: _edit_tower(f, "text_config", eos_token_id=[1]),
+        "config.json, but it cannot be read",
+    ),
+    "config is deep": (lambda f: _write(f / "config.json", "[" * 100_000), "config.json, but it cannot be read"),
+    "index is a web page": (lambda f: _index(f, "<html>"), "index.json, but it cannot be read"),
+    "index of nothing": (lambda f: _index(f, '{"weight_map": [1]}'), "index.json, but it cannot be read"),
+    "weight of two axes too many": (lambda f: _put_weight(f, torch.zeros(1, 1, 24, 32)), "of another size"),
+    "processor of words": (lambda f: _edit(f / PROCESSOR, image_mean=["x"] * 3), f"{PROCESSOR}, but it cannot be read"),
+    "processor of four channels": (lambda f: _edit(f / PROCESSOR, image_std=[1] * 4), "but it cannot be read"),
+    "processor of no size": (lambda f: _edit(f / PROCESSOR, size=0), "but it cannot be read"),
+    "processor of no resampling": (lambda f: _edit(f / PROCESSOR, resample=-1), "but it cannot be read"),
+    "processor that does not crop": (lambda f: _edit(f / PROCESSOR, do_center_crop=[]), "images of shape (3, 32, 64)"),
+    "vocabulary cut short": (
+        lambda f: _write(f / "vocab.json", json.dumps({"a": 0})),
+        "vocabulary of 515 words in tiny/vocab.json, but it holds 1 words",
+    ),
+    "vocabulary of other numbers": (lambda f: _renumber(f / "vocab.json", 1000), "not numbered from 0 to 514"),
+    "vocabulary of fractions": (lambda f: _edit(f / "vocab.json", ca=0.5), "not numbered from 0 to 514"),
+    "merges cut short": (lambda f: _write(f / "merges.txt", "#version: 0.2\n"), "merges.txt, but it holds 0"),
+    "merges are a web page": (lambda f: _write(f / "merges.txt", "<!DOCTYPE html>"), "merges.txt, but it cannot be"),
+    "merges of unknown words": (lambda f: _write(f / "merges.txt", "zz qq\n"), "merges.txt, but it cannot be read"),
+    "merges are bytes": (lambda f: (f / "merges.txt").write_bytes(b"c a\n\xff"), "merges.txt, but it cannot be read"),
+    "tokenizer of no model": (lambda f: _write(f / "tokenizer.json", '{"model": 5}'), "json, but it cannot be read"),
+    "tokenizer settings are a list": (lambda f: _write(f / "tokenizer_config.json", "[]"), "it holds something else"),
+    "tokenizer with a number for a token": (
+        lambda f: _write(f / "tokenizer_config.json", '{"pad_token": 5}'),
+        "pad_token has to be",
+    ),
+    "special tokens are a number": (lambda f: _write(f / "special_tokens_map.json", "5"), "it holds something else"),
 }
+
+
+def _edit_tower(folder: Path, tower: str = "vision_config", **changes: object) -> None:
+    path = folder / "config.json"
+    _edit(path, **{tower: json.loads(path.read_text(encoding="utf-8"))[tower] | changes})
+
+
+def _index(folder: Path, text: str) -> None:
+    (folder / WEIGHTS).rename(folder / "model-00001-of-00001.safetensors")
+    _write(folder / f"{WEIGHTS}.index.json", text)
+
+
+def _put_weight(folder: Path, value: torch.Tensor) -> None:
+    save_file(load_file(folder / WEIGHTS) | {"text_projection.weight": value}, folder / WEIGHTS, {"format": "pt"})
+
+
+def _renumber(path: Path, first: int) -> None:
+    _write(path, json.dumps({word: first + n for word, n in json.loads(path.read_text(encoding="utf-8")).items()}))
 
 
 def _write(path: Path, text: str) -> None:
@@ -233,6 +289,60 @@ def test_a_folder_that_is_not_whole_is_explained(folder: Path, damage: str) -> N
     with pytest.raises(ValueError, match=r"^scorer: ") as raised:
         scorers.folder_scorer(folder, "clipscore")
     assert says in str(raised.value) and "Download" in str(raised.value)
+
+
+def _places(value: object, path: tuple = ()) -> Iterator[tuple]:
+    """Every place in a JSON value, but for the words of a vocabulary."""
+    yield path
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in inner:
+        if key != "vocab":
+            yield from _places(item, (*path, key))
+
+
+def _spoiled(value: Any, path: tuple, by: object) -> Any:
+    if not path:
+        return by
+    value[path[0]] = _spoiled(value[path[0]], path[1:], by)
+    return value
+
+
+ODD = (None, True, -1, 0, 7, 1e9, 10**30, 0.5, math.nan, "x", "", [], [1, 2, 3, 4], {}, {"a": 1}, ["a"])
+
+
+@pytest.mark.parametrize("name", ["config.json", PROCESSOR, "tokenizer.json"])
+def test_whatever_a_setting_is_the_folder_scores_or_is_explained(folder: Path, images: torch.Tensor, name: str) -> None:
+    scorer_folders.write_fast_tokenizer(folder)
+    whole, random = (folder / name).read_text(encoding="utf-8"), Random(name)
+    places = [path for path in _places(json.loads(whole)) if path]
+    refused = 0
+    for _ in range(40):
+        place, by = random.choice(places), random.choice(ODD)
+        _write(folder / name, json.dumps(_spoiled(json.loads(whole), place, by)))
+        try:
+            scores = scorers.folder_scorer(folder, "clipscore")[1](images[:1], PROMPT)
+            assert all(map(math.isfinite, scores))
+        except ValueError as error:
+            assert re.match(r"scorer: (expected .+ in tiny/\w+\.\w+, but .+ Download|tiny gave nan)", str(error)), (
+                place,
+                by,
+            )
+            refused += 1
+    assert refused > 5
+
+
+@pytest.mark.parametrize("tower", [None, "text_config", "vision_config"])
+def test_a_config_cannot_name_code_to_download(folder: Path, images: torch.Tensor, tower: str | None) -> None:
+    """transformers would fetch the repository that `attn_implementation` names, and run its code."""
+    before = scorers.folder_scorer(folder, "hpsv2")[1](images[:1], PROMPT)
+    named = {"attn_implementation": "somebody/attention", "_attn_implementation": "somebody/attention"}
+    if tower:
+        _edit_tower(folder, tower, **named)
+    else:
+        _edit(folder / "config.json", **named)
+    config = scorer_files.load(folder, "hpsv2").model.clip.config
+    assert {part._attn_implementation for part in (config, config.text_config, config.vision_config)} == {"sdpa"}
+    assert scorers.folder_scorer(folder, "hpsv2")[1](images[:1], PROMPT) == before
 
 
 def _save_head(path: Path, **changes: torch.Tensor) -> None:
@@ -253,6 +363,8 @@ HEADS: dict[str, tuple[Callable[[Path], None], str]] = {
     "cut short": (lambda f: (_save_head(f / "a.pth"), _truncate(f / "a.pth"))[0], "a.pth, but it cannot be read"),
     "empty": (lambda f: (f / "a.pth").touch(), "a.pth, but it cannot be read"),
     "a list": (lambda f: torch.save([1, 2], f / "a.pth"), "in tiny/a.pth, but"),
+    "text": (lambda f: torch.save("x", f / "a.pth"), "in tiny/a.pth, but"),
+    "numbers": (lambda f: torch.save({1: torch.ones(1)}, f / "a.pth"), "in tiny/a.pth, but"),
     "code": (lambda f: torch.save({"layers": _Foreign()}, f / "a.pth"), "a.pth, but it cannot be read"),
 }
 
