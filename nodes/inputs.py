@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import comfy.samplers
 import torch
 from comfy.model_patcher import ModelPatcher
@@ -13,6 +15,15 @@ from .method.evaluation import EXACT, KINDS, TOLERANCE, Evaluation
 from .method.schedule import LambdaSchedule
 from .method.weights import weight
 from .schema import ScheduleType
+
+
+def refusal(check: Callable[[], object]) -> bool | str:
+    """What validate_inputs answers when a prompt is queued: True, or the words of the ValueError that the check raises."""
+    try:
+        check()
+    except ValueError as error:
+        return str(error)
+    return True
 
 
 def pair_inputs(reference_tooltip: str = "") -> list[io.Input]:

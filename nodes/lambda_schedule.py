@@ -6,11 +6,13 @@ from typing import Any
 
 from comfy_api.latest import io
 
+from .inputs import refusal
 from .method.curve import INTERPOLATIONS, Curve, parse_curve
 from .method.schedule import LambdaSchedule
 from .schema import CATEGORY, ScheduleType, schema
 
 FLAT = "[[0, 1], [1, 1]]"
+_NO_CURVE = object()  # nothing is connected; None stands for what another node will give
 
 
 class DeRaDiffLambdaSchedule(io.ComfyNode):
@@ -62,6 +64,24 @@ class DeRaDiffLambdaSchedule(io.ComfyNode):
                 )
             ],
         )
+
+    @classmethod
+    def validate_inputs(
+        cls,
+        curve: str | None = None,
+        start_percent: float | None = None,
+        end_percent: float | None = None,
+        core_curve: Any = _NO_CURVE,
+    ) -> bool | str:
+        """When the prompt is queued, before anything is loaded. None: another node will give the value."""
+
+        def check() -> None:
+            if curve is not None and core_curve is _NO_CURVE:
+                parse_curve(curve)
+            start = 0.0 if start_percent is None else start_percent
+            LambdaSchedule(parse_curve(FLAT), start, 1.0 if end_percent is None else end_percent)
+
+        return refusal(check)
 
     @classmethod
     def execute(

@@ -10,6 +10,7 @@ from .inputs import (
     evaluation_input,
     latent_output,
     pair_inputs,
+    refusal,
     schedule_input,
     seed_input,
     steps_to_latent,
@@ -19,7 +20,7 @@ from .method.evaluation import TOLERANCE, Evaluation
 from .method.schedule import LambdaSchedule
 from .method.strength import checked_beta
 from .method.weights import Weight
-from .report.grid import grid
+from .report.grid import LARGEST, SMALLEST, STEP, grid
 from .runs.lambda_lists import MOST, parse_lambdas
 from .runs.sampling import Settings
 from .runs.sweep import Pair, sweep
@@ -82,6 +83,11 @@ class DeRaDiffLambdaSweep(io.ComfyNode):
         )
 
     @classmethod
+    def validate_inputs(cls, lambdas: str | None = None) -> bool | str:
+        """When the prompt is queued, before anything is loaded. None: another node will give the list."""
+        return lambdas is None or refusal(lambda: parse_lambdas(lambdas))
+
+    @classmethod
     def execute(
         cls,
         reference: ModelPatcher,
@@ -134,9 +140,9 @@ class DeRaDiffSweepGrid(io.ComfyNode):
                 io.Int.Input(
                     "cell_size",
                     default=384,
-                    min=64,
-                    max=4096,
-                    step=8,
+                    min=SMALLEST,
+                    max=LARGEST,
+                    step=STEP,
                     tooltip="The longer side of an image in the grid, in pixels.",
                 ),
                 ScoresType.Input(

@@ -7,6 +7,8 @@ from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
 
 from .engine import LOG
+from .inputs import refusal
+from .method.limits import quoted
 from .runs import loading
 from .schema import CATEGORY, schema
 
@@ -40,19 +42,29 @@ def _either_folder() -> dict[str, tuple[str, str]]:
     return found
 
 
-def _aligned_file(name: str) -> tuple[str, str]:
+def _aligned_file(name: object) -> tuple[str, str]:
     """(folder, file) of a saved name. Names without a folder, of the time before they had one, are looked for in both.
 
     Raises ValueError.
     """
     offered = _either_folder()
     for saved in (name, *(f"{folder}/{name}" for folder in _FOLDERS)):
-        if saved in offered:
+        if isinstance(saved, str) and saved in offered:
             return offered[saved]
     raise ValueError(
-        f"aligned: neither models/checkpoints nor models/diffusion_models holds {name}. "
+        f"aligned: neither models/checkpoints nor models/diffusion_models holds {quoted(name)}. "
         "Choose a file from the list, or put it there."
     )
+
+
+def _path(socket: str, folder: str, name: object) -> str:
+    """Where a file of a model folder is. socket: the input that names it. Raises ValueError."""
+    found = folder_paths.get_full_path(folder, name) if isinstance(name, str) and name else None
+    if found is None:
+        raise ValueError(
+            f"{socket}: models/{folder} holds no {quoted(name)}. Choose a file from the list, or put it there."
+        )
+    return found
 
 
 def _warn_of_namesake(folder: str, name: str) -> None:
@@ -101,17 +113,13 @@ class DeRaDiffLoadCheckpointPair(io.ComfyNode):
     @classmethod
     def validate_inputs(cls, aligned: str | None = None) -> bool | str:
         """In place of the server's check that the value is in the list. None: another node will give the name."""
-        try:
-            return aligned is None or bool(_aligned_file(aligned))
-        except ValueError as error:
-            return str(error)
+        return aligned is None or refusal(lambda: _aligned_file(aligned))
 
     @classmethod
     def execute(cls, reference: str, aligned: str) -> io.NodeOutput:
         folder, name = _aligned_file(aligned)
+        aligned_path, reference_path = _path("aligned", folder, name), _path("reference", "checkpoints", reference)
         _warn_of_namesake(folder, name)
-        aligned_path = folder_paths.get_full_path_or_raise(folder, name)
-        reference_path = folder_paths.get_full_path_or_raise("checkpoints", reference)
         aligned_model = loading.load_diffusion(aligned_path, "aligned")
         model, clip, vae = loading.load_checkpoint(reference_path, folder_paths.get_folder_paths("embeddings"))
         return io.NodeOutput(model, aligned_model, clip, vae)
@@ -146,11 +154,9 @@ class DeRaDiffLoadDiffusionPair(io.ComfyNode):
 
     @classmethod
     def execute(cls, reference: str, aligned: str, weight_dtype: str) -> io.NodeOutput:
-        path = folder_paths.get_full_path_or_raise
-        return io.NodeOutput(
-            loading.load_diffusion(path("diffusion_models", reference), "reference", weight_dtype),
-            loading.load_diffusion(path("diffusion_models", aligned), "aligned", weight_dtype),
-        )
+        files = {"reference": reference, "aligned": aligned}
+        paths = {socket: _path(socket, "diffusion_models", name) for socket, name in files.items()}
+        return io.NodeOutput(*(loading.load_diffusion(path, socket, weight_dtype) for socket, path in paths.items()))
 
 
 class DeRaDiffLoadLoraPair(io.ComfyNode):
@@ -178,8 +184,8 @@ class DeRaDiffLoadLoraPair(io.ComfyNode):
                 io.Float.Input(
                     "strength",
                     default=1.0,
-                    min=-20.0,
-                    max=20.0,
+                    min=-loading.MOST_STRENGTH,
+                    max=loading.MOST_STRENGTH,
                     step=0.01,
                     tooltip="Normally 1. Use lambda to weaken the alignment.",
                 ),
@@ -189,9 +195,7 @@ class DeRaDiffLoadLoraPair(io.ComfyNode):
 
     @classmethod
     def execute(cls, model: ModelPatcher, lora: str, strength: float) -> io.NodeOutput:
-        return io.NodeOutput(
-            model, loading.load_lora(model, folder_paths.get_full_path_or_raise("loras", lora), strength)
-        )
+        return io.NodeOutput(model, loading.load_lora(model, _path("lora", "loras", lora), strength))
 
 
 NODES = [DeRaDiffLoadCheckpointPair, DeRaDiffLoadDiffusionPair, DeRaDiffLoadLoraPair]

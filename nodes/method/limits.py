@@ -29,10 +29,10 @@ def positive(value: object, name: str, advice: str = "") -> float:
 
 def whole(value: object, name: str, low: int, high: int, advice: str = "") -> int:
     """The value as an integer. Raises ValueError unless it is a whole number and low <= value <= high."""
-    found = _float(value)
-    if not (low <= found <= high and found == int(found)):
+    found = int(value) if isinstance(value, Real) and math.isfinite(_float(value)) else low - 1
+    if not (low <= found <= high and found == value):
         raise ValueError(f"{name} must be a whole number from {low} to {high}, got {quoted(value)}.{_sentence(advice)}")
-    return int(value)  # type: ignore[call-overload]
+    return found
 
 
 def quoted(value: object) -> str:

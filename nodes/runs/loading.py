@@ -14,9 +14,12 @@ import torch
 from comfy.model_patcher import ModelPatcher
 
 from ..engine import LOG
+from ..method import limits
+from ..method.limits import quoted
 from . import lora_layers
 
 CHECKPOINT_PREFIX = "model.diffusion_model."
+MOST_STRENGTH = 20.0  # of a LoRA, either way
 WEIGHT_DTYPES = ("default", "fp8_e4m3fn", "fp8_e4m3fn_fast", "fp8_e5m2")
 
 _UNREADABLE = (safetensors.SafetensorError, pickle.UnpicklingError, EOFError, OSError, ValueError, KeyError)
@@ -37,10 +40,10 @@ def _said_of(socket: str, path: str, expected: str) -> Iterator[None]:
         yield
     except _UNREADABLE as error:
         raise _unreadable(expected, socket, path, error) from error
-    except RuntimeError as error:
+    except (RuntimeError, TypeError, AttributeError) as error:
         if _DAMAGED_ARCHIVE in str(error):
             raise _unreadable(expected, socket, path, error) from error
-        if _UNKNOWN_MODEL in str(error):
+        if _UNKNOWN_MODEL in str(error) or not _holds_tensors(path):
             raise _not_a(expected, socket, path) from error
         raise
 
@@ -60,9 +63,26 @@ def _not_a(expected: str, socket: str, path: str) -> ValueError:
     )
 
 
+def _holds_tensors(path: str) -> bool:
+    """Whether a file holds tensors by name: a pickle may hold anything."""
+    if _is_safetensors(path):
+        return True
+    try:
+        found = comfy.utils.load_torch_file(path, safe_load=True)
+    except (RuntimeError, TypeError, AttributeError):  # core looks for names in it
+        return False
+    return isinstance(found, dict) and len(_tensors(found)) == len(found)
+
+
+def _tensors(found: object) -> dict[str, torch.Tensor]:
+    """What a file holds of tensors by name, whatever else is in it."""
+    items = found.items() if isinstance(found, dict) else ()
+    return {name: value for name, value in items if isinstance(name, str) and isinstance(value, torch.Tensor)}
+
+
 def _looks_like(path: str) -> str:
     """What a file that is not a model seems to hold, by the names of its tensors."""
-    names = []
+    names: list[str] = []
     if _is_safetensors(path):
         with safetensors.safe_open(path, framework="pt", device="cpu") as file:
             names = list(file.keys())
@@ -137,7 +157,7 @@ def _diffusion_names(names: Iterable[str]) -> list[str]:
 
 def _dtype_options(weight_dtype: str) -> dict[str, object]:
     if weight_dtype not in WEIGHT_DTYPES:
-        raise ValueError(f"weight_dtype: expected one of {', '.join(WEIGHT_DTYPES)}, got {weight_dtype!r}.")
+        raise ValueError(f"weight_dtype: expected one of {', '.join(WEIGHT_DTYPES)}, got {quoted(weight_dtype)}.")
     if weight_dtype == "default":
         return {}
     dtype = torch.float8_e5m2 if weight_dtype == "fp8_e5m2" else torch.float8_e4m3fn
@@ -147,13 +167,19 @@ def _dtype_options(weight_dtype: str) -> dict[str, object]:
 def load_lora(model: ModelPatcher, path: str, strength: float) -> ModelPatcher:
     """The model with a LoRA on it, as LoraLoaderModelOnly loads it. `model` stays as it is.
 
-    Raises ValueError if the file cannot be read, none of its layers is one of the model's, or a layer has another
-    model's size. Layers that the model does not have are left out with a warning.
+    Raises ValueError if the strength is out of its limits, the file cannot be read, none of its layers is one of the model's,
+    a layer is not whole, or a layer has another model's size. Layers that the model does not have are left out with a warning.
     """
     name = Path(path).name
+    strength = limits.number(
+        strength, "strength", -MOST_STRENGTH, MOST_STRENGTH, "Normally it is 1; use lambda to weaken the alignment."
+    )
     with _said_of("lora", path, "LoRA"):
-        weights = comfy.utils.load_torch_file(path, safe_load=True)
-        held = lora_layers.contents(weights)
+        read = comfy.utils.load_torch_file(path, safe_load=True)
+    weights = _tensors(read)
+    if not isinstance(read, dict) or (read and not weights):
+        raise _not_a("LoRA", "lora", path)
+    held = lora_layers.contents(weights, name)
     lora_layers.check_names(model, held, name)
     aligned, _ = comfy.sd.load_lora_for_models(model, None, weights, strength, 0)
     added = {key: patches[len(model.patches.get(key, [])) :] for key, patches in aligned.patches.items()}

@@ -38,16 +38,34 @@ class Contents:
     unread: list[str]
 
 
-def contents(weights: Weights) -> Contents:
-    """Have core read the file for a model that has every layer the file may speak of. Raises KeyError if a layer is incomplete."""
+def contents(weights: Weights, file: str) -> Contents:
+    """Have core read the file for a model that has every layer the file may speak of. Raises ValueError if a layer is not whole."""
     weights = comfy.lora_convert.convert_lora(dict(weights))
+    _check_whole(weights, file)
     every_layer = {name[:end]: f"{name[:end]}.weight" for name in weights for end in _ends(name)}
-    found = comfy.lora.load_lora(weights, every_layer, log_missing=False)
+    try:
+        found = comfy.lora.load_lora(weights, every_layer, log_missing=False)
+    except KeyError as error:  # the matrix that a layer lacks
+        raise _broken(file, f"it has no {error.args[0]}") from error
     kinds = {key.rpartition(".")[0]: _kind(patch) for key, patch in found.items()}  # .weight, or .bias
     read = next((patch.loaded_keys for patch in found.values() if isinstance(patch, WeightAdapterBase)), weights.keys())
     ours = {name: kind for name, kind in kinds.items() if not _of_text_encoder(name)}
     unread = [name for name in weights if name not in read and "." in name and not _of_text_encoder(name)]
     return Contents(ours, len(kinds) - len(ours), unread)
+
+
+def _check_whole(weights: Weights, file: str) -> None:
+    """Raise ValueError for tensors that core would stumble over: of rank 0, or an alpha that is not one number."""
+    for name, value in weights.items():
+        if value.ndim > 1 and value.numel() == 0:
+            raise _broken(file, f"{name} is empty, {tuple(value.shape)}")
+        if name.endswith(".alpha") and not (value.numel() == 1 and bool(value.isfinite())):
+            found = value.tolist() if value.numel() == 1 else f"of shape {tuple(value.shape)}"
+            raise _broken(file, f"{name} is {found}, not one finite number")
+
+
+def _broken(file: str, what: str) -> ValueError:
+    return ValueError(f"lora: {file} is damaged or incomplete: {what}. Download it again, or choose another LoRA.")
 
 
 def _ends(name: str) -> Iterator[int]:

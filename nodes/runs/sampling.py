@@ -13,6 +13,11 @@ import latent_preview
 import torch
 from comfy.model_patcher import ModelPatcher
 
+from ..method import limits
+from ..method.limits import quoted
+
+_MOST_STEPS, _MOST_CFG, _LEAST_DENOISE = 10_000, 100.0, 1e-4
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -30,13 +35,24 @@ class Settings:
     force_full_denoise: bool = False
 
     def check(self) -> None:
-        """Raise ValueError for a sampler or scheduler that this ComfyUI does not have: core would silently use another."""
+        """Raise ValueError for a sampler or scheduler that this ComfyUI does not have, which core would silently replace by another,
+        and for numbers that no widget gives: NaN, or a schedule of so many steps that the machine would run out of memory.
+        """
         for name, value, known in (
             ("sampler_name", self.sampler_name, comfy.samplers.KSampler.SAMPLERS),
             ("scheduler", self.scheduler, comfy.samplers.KSampler.SCHEDULERS),
         ):
             if value not in known:
-                raise ValueError(f"{name}: this ComfyUI has no {value!r}. Choose one of {', '.join(known)}.")
+                raise ValueError(f"{name}: this ComfyUI has no {quoted(value)}. Choose one of {', '.join(known)}.")
+        limits.whole(self.seed, "seed", 0, 2**64 - 1)
+        limits.whole(self.steps, "steps", 1, _MOST_STEPS)
+        limits.number(self.cfg, "cfg", 0.0, _MOST_CFG)
+        limits.number(self.denoise, "denoise", 0.0, 1.0, "Use 1 to denoise the whole latent.")
+        if 0 < self.denoise < _LEAST_DENOISE:
+            raise ValueError(
+                f"denoise must be 0 or at least {_LEAST_DENOISE:g}, got {quoted(self.denoise)}: the schedule has "
+                "steps / denoise steps, of which only the last are run."
+            )
 
 
 def sample(

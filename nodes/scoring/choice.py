@@ -145,13 +145,13 @@ def choose(rows: Sequence[Row], rule: str, budget: float = math.inf) -> Choice:
     """The choice among the contenders by a rule of RULES. budget: nats, for the rules that have one.
 
     Raises ValueError for an unknown rule, no contender, a score that is not finite, a budget that is NaN or below
-    0, and a budget that no lambda keeps.
+    0 (whatever the rule), and a budget that no lambda keeps.
     """
     if rule not in RULES:
         raise ValueError(f"rule: expected one of {', '.join(map(repr, RULES))}, got {rule!r}.")
     _check(rows)
     limited = RULES[rule].limited
-    if limited and not budget >= 0:
+    if not budget >= 0:
         raise ValueError(f"kl_budget: expected nats of at least 0, got {budget}.")
     turned = _turning(rows, RULES[rule])
     limits = (budget if limited else None, turned.at if turned and turned.turned and RULES[rule].held_out else None)

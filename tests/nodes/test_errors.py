@@ -142,6 +142,79 @@ def test_a_damaged_file(node: type, socket: str, expected: str, file: str, capfd
     assert "\n" not in said
 
 
+SOMETHING_ELSE = {
+    "list": [1, 2],
+    "tensor": torch.ones(3),
+    "nothing": None,
+    "text": "x",
+    "number": 5,
+    "numbers": {"a": 1},
+    "state of nothing": {"state_dict": None},
+    "state of a list": {"state_dict": [1]},
+    "state of text": {"state_dict": "x"},
+    "numbered": {1: torch.ones(2)},
+    "words": {"model.diffusion_model.x": "y"},
+}
+
+
+@pytest.mark.parametrize("what", SOMETHING_ELSE)
+def test_a_pickle_that_holds_something_else(
+    what: str, folder: Path, models: Models, capfd: pytest.CaptureFixture[str]
+) -> None:
+    file = "pickle.ckpt"
+    torch.save(SOMETHING_ELSE[what], folder / file)
+    for node, socket, expected in SOCKETS:
+        said = _refusal(lambda: _load(node, socket, file), capfd)  # noqa: B023
+        assert said.startswith(f"{socket}: expected a {expected}, but {file} holds something else. Choose a {expected}")
+    said = _refusal(lambda: load.DeRaDiffLoadLoraPair.execute(models.sd15, file, 1.0), capfd)
+    assert said.startswith(f"lora: expected a LoRA, but {file} holds something else. Choose a LoRA")
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize(
+    "name", ["none.safetensors", "", "../good.safetensors.", 5, None, ["good.safetensors"], {"a": 1}]
+)
+def test_a_name_of_no_file(name: object, models: Models, capfd: pytest.CaptureFixture[str]) -> None:
+    loaded = models.evaluations
+    for node, socket, _ in SOCKETS:
+        said = _refusal(lambda: _load(node, socket, name), capfd)  # type: ignore[arg-type] # noqa: B023
+        assert said.startswith(f"{socket}: ") and f"holds {name!r}." in said.replace("holds no ", "holds ")
+        assert said.endswith("Choose a file from the list, or put it there.")
+    said = _refusal(lambda: load.DeRaDiffLoadLoraPair.execute(models.sd15, name, 1.0), capfd)  # type: ignore[arg-type]
+    assert said == f"lora: models/loras holds no {name!r}. Choose a file from the list, or put it there."
+    assert models.evaluations == loaded
+
+
+@pytest.mark.parametrize(
+    ("socket", "value", "says"),
+    [
+        ("denoise", math.nan, "denoise must be a number from 0 to 1, got nan."),
+        ("denoise", -0.1, "denoise must be a number from 0 to 1, got -0.1."),
+        ("denoise", 1.5, "denoise must be a number from 0 to 1, got 1.5."),
+        ("denoise", 1e-9, "denoise must be 0 or at least 0.0001, got 1e-09"),
+        ("cfg", math.nan, "cfg must be a number from 0 to 100, got nan."),
+        ("cfg", math.inf, "cfg must be a number from 0 to 100, got inf."),
+        ("cfg", "7", "cfg must be a number from 0 to 100, got '7'."),
+        ("steps", 0, "steps must be a whole number from 1 to 10000, got 0."),
+        ("steps", 1.5, "steps must be a whole number from 1 to 10000, got 1.5."),
+        ("steps", None, "steps must be a whole number from 1 to 10000, got None."),
+        ("seed", -1, "seed must be a whole number from 0 to 18446744073709551615, got -1."),
+        ("seed", 2**64, "seed must be a whole number from 0 to 18446744073709551615, got 18446744073709551616."),
+    ],
+)
+def test_numbers_that_no_widget_gives(
+    socket: str, value: object, says: str, models: Models, capfd: pytest.CaptureFixture[str]
+) -> None:
+    before = models.evaluations
+    said = _refusal(lambda: _run(sample.DeRaDiffKSampler, models.sd15, models.other, **{socket: value}), capfd)
+    assert said.startswith(says)
+    assert models.evaluations == before
+
+
+def test_the_largest_seed_is_one(models: Models) -> None:
+    assert _run(sample.DeRaDiffKSampler, models.sd15, models.other, seed=2**64 - 1) is not None
+
+
 @pytest.mark.parametrize("file", DAMAGED)
 def test_a_damaged_lora(models: Models, file: str, capfd: pytest.CaptureFixture[str]) -> None:
     said = _refusal(lambda: load.DeRaDiffLoadLoraPair.execute(models.sd15, file, 1.0), capfd)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
+import tracemalloc
 
 import pytest
 import torch
+from deradiff.nodes import pick
 from deradiff.nodes.lambda_sweep import DeRaDiffSweepGrid
 from deradiff.nodes.report.figures import text_width
 from deradiff.nodes.report.layout import Plan, arrange, bands
@@ -177,6 +180,45 @@ def test_a_name_is_no_formula() -> None:
     name = "$x_1$ ^ \\frac"
     assert _grid(_images(), _sweep(), scores=Scores(name, (0.5,) * 6)).shape[1] > 0
     assert any(name in label.text for label in _plan(_sweep(), Scores(name, (0.5,) * 6)).labels)
+
+
+@pytest.mark.parametrize(("count", "samples", "cell"), [(200, 1, 4096), (200, 8, 1024), (3, 200, 2048), (17, 1, 4000)])
+def test_a_grid_that_is_too_large_is_refused_with_the_size_that_is_not(count: int, samples: int, cell: int) -> None:
+    """200 lambdas at 4096 pixels would take 13 GB."""
+    images, sweep = _images(1, 8, 8).expand(count * samples, 8, 8, 3), _sweep(count, samples, kl=math.nan)
+    tracemalloc.start()
+    with pytest.raises(ValueError, match=rf"^cell_size: at {cell} pixels the grid would be \d+ x \d+ pixels") as raised:
+        DeRaDiffSweepGrid.execute(images, sweep, 0.0, cell)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 100e6
+    size = int(re.search(r"Use a cell_size of at most (\d+), or sweep fewer lambdas", str(raised.value))[1])
+    assert 64 <= size < cell
+    sizes = {
+        size: arrange(sweep, None, (size / 100,) * 2, max(6.0, min(14.0, size / 22)), None).size
+        for size in (size, size + 8)
+    }
+    (wide, high), (wider, higher) = ((100 * width, 100 * height) for width, height in sizes.values())
+    assert max(wide, high) < 2**16 and wide * high <= 150e6
+    assert max(wider, higher) >= 2**16 - 1 or wider * higher > 150e6
+
+
+def test_where_no_size_fits_fewer_lambdas_are_advised() -> None:
+    with pytest.raises(ValueError, match=r"are drawn\. Sweep fewer lambdas or samples\.$"):
+        DeRaDiffSweepGrid.execute(_images(1, 8, 8).expand(200 * 250, 8, 8, 3), _sweep(200, 250), 0.0, 64)
+
+
+@pytest.mark.parametrize("cell", [63, 4097, 10**9, math.nan, 96.5, None])
+def test_a_cell_size_out_of_the_node_s_limits(cell: object) -> None:
+    with pytest.raises(ValueError, match=r"^cell_size must be a whole number from 64 to 4096, got"):
+        DeRaDiffSweepGrid.execute(_images(), _sweep(), 0.0, cell)
+
+
+@pytest.mark.parametrize("name", ["$", "$$", "$x$", "a$b", "\\$x$", "$\\frac{$", "^_{}%", "a\nb", "|", "$" * 200])
+def test_any_name_of_a_scorer_is_drawn_as_it_is(name: str) -> None:
+    scores = Scores(name, (0.1, 0.2, 0.3, 0.4, 0.5, 0.6))
+    assert _grid(_images(), _sweep(), scores=scores).shape[1] > 0
+    assert pick.DeRaDiffPickLambda.execute(_images(), _sweep(), scores, "highest mean", 1.0)[2].shape[0] == 1
 
 
 @pytest.mark.parametrize("count", [0, 5, 7])

@@ -272,7 +272,39 @@ def test_tensors_of_a_form_that_core_does_not_read_are_said(
     )
 
 
-def test_a_matrix_without_its_partner(model: ModelPatcher, tmp_path: Path) -> None:
-    weights = {f"{LINEAR}.lora_up.weight": _random(320, RANK)}
-    with pytest.raises(ValueError, match=r"lora: expected a LoRA, but it.safetensors cannot be read"):
+NOT_WHOLE: dict[str, tuple[Weights, str]] = {
+    "up without down": ({f"{LINEAR}.lora_up.weight": _random(320, RANK)}, f"it has no {LINEAR}.lora_down.weight"),
+    "rank 0": (
+        {f"{LINEAR}.lora_up.weight": _random(320, 0), f"{LINEAR}.lora_down.weight": _random(0, 768)},
+        f"{LINEAR}.lora_down.weight is empty, (0, 768)",
+    ),
+    "alpha a vector": ({f"{LINEAR}.alpha": torch.ones(3)}, f"{LINEAR}.alpha is of shape (3,), not one finite number"),
+    "alpha empty": ({f"{LINEAR}.alpha": torch.ones(0)}, f"{LINEAR}.alpha is of shape (0,), not one finite number"),
+    "alpha NaN": ({f"{LINEAR}.alpha": torch.tensor(math.nan)}, f"{LINEAR}.alpha is nan, not one finite number"),
+}
+
+
+@pytest.mark.parametrize("case", NOT_WHOLE)
+def test_a_layer_that_is_not_whole_is_named(case: str, model: ModelPatcher, tmp_path: Path) -> None:
+    changes, says = NOT_WHOLE[case]
+    weights = changes if case == "up without down" else {**_lora(LINEAR, 320, 768), **changes}
+    with pytest.raises(ValueError) as raised:
         _load(model, _written(weights, tmp_path), 1.0)
+    assert str(raised.value) == (
+        f"lora: it.safetensors is damaged or incomplete: {says}. Download it again, or choose another LoRA."
+    )
+
+
+@pytest.mark.parametrize("alpha", [torch.tensor(2.0), torch.full((1,), 2.0), torch.full((1, 1), 2.0)])
+def test_an_alpha_of_one_number_is_taken_in_any_shape(alpha: torch.Tensor, model: ModelPatcher, tmp_path: Path) -> None:
+    aligned = _load(model, _written({**_lora(LINEAR, 320, 768), f"{LINEAR}.alpha": alpha}, tmp_path), 1.0)
+    assert aligned is not None
+
+
+@pytest.mark.parametrize("strength", [math.nan, math.inf, 20.01, -21, 1e30, "1", None, True])
+def test_a_strength_out_of_the_node_s_limits(strength: object, model: ModelPatcher, tmp_path: Path) -> None:
+    with pytest.raises(ValueError) as raised:
+        _load(model, _written(_lora(LINEAR, 320, 768), tmp_path), strength)  # type: ignore[arg-type]
+    assert str(raised.value) == (
+        f"strength must be a number from -20 to 20, got {strength!r}. Normally it is 1; use lambda to weaken the alignment."
+    )
