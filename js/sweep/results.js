@@ -66,7 +66,7 @@ export function baseline(sweep) {
 }
 
 /**
- * "lambda = 0.50 | KL 12.3 nats | 1.2 s | score 0.31"; unknown parts are left out.
+ * "λ = 0.50 · KL 12.3 nats · 1.2 s · score 0.31"; unknown parts are left out.
  * @param {Entry} entry
  * @param {number} sample
  * @returns {string}
@@ -74,12 +74,12 @@ export function baseline(sweep) {
 export function readout(entry, sample) {
   const score = entry.samples[sample]?.score;
   const known = (/** @type {number | null | undefined} */ value) => value !== null && value !== undefined;
-  const parts = [`\u03bb = ${lambdaText(entry.lambda)}`];
+  const parts = [`λ = ${lambdaText(entry.lambda)}`];
   if (entry.method === INTERPOLATED) parts.push("weights");
   if (known(entry.kl)) parts.push(`KL ${withError(entry.kl, entry.kl_error)} nats`);
   if (known(entry.seconds)) parts.push(`${entry.seconds.toFixed(1)} s`);
   if (known(score)) parts.push(`score ${shortNumber(score)}`);
-  return parts.join(" \u00b7 ");
+  return parts.join(" · ");
 }
 
 /**

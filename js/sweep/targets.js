@@ -20,7 +20,7 @@ export function targetsIn(graph, path = "", seen = new Set()) {
   if (!graph || seen.has(graph)) return [];
   seen.add(graph);
   return (graph.nodes ?? graph._nodes ?? []).flatMap((/** @type {any} */ node) => {
-    if (node.subgraph) return targetsIn(node.subgraph, `${path}${titleOf(node)} \u203a `, seen);
+    if (node.subgraph) return targetsIn(node.subgraph, `${path}${titleOf(node)} › `, seen);
     if (!REALIGNING.includes(kindOf(node))) return [];
     return [{ key: `${graph.id}:${node.id}`, label: `${path}${titleOf(node)} (#${node.id})`, node }];
   });
@@ -43,7 +43,7 @@ export function writeLambda(target, lambda, canvas) {
   const { min = 0, max = Infinity } = widget.options ?? {};
   if (lambda < min || lambda > max) return `${label} takes a lambda from ${min} to ${max}, not ${lambda}.`;
   writeWidget(node, widget, lambda, canvas);
-  return `\u03bb = ${widget.value} is set in ${label}.`;
+  return `λ = ${widget.value} is set in ${label}.`;
 }
 
 /**

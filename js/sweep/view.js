@@ -47,8 +47,8 @@ export class SweepView {
     this.message = make("div", "message", { role: "status" });
     this.stage = make("div", "stage", { tabIndex: 0, role: "button" }, [this.image, this.shown, this.hint, this.message]);
     this.readout = make("div", "readout", { "aria-live": "polite" });
-    this.previous = button("", { textContent: "\u2039", "aria-label": "Previous sample" });
-    this.next = button("", { textContent: "\u203a", "aria-label": "Next sample" });
+    this.previous = button("", { textContent: "‹", "aria-label": "Previous sample" });
+    this.next = button("", { textContent: "›", "aria-label": "Next sample" });
     this.sample = make("span");
     this.samples = make("div", "row samples", {}, [this.previous, this.sample, this.next]);
     this.interpolated = button("interpolated", {
@@ -59,7 +59,7 @@ export class SweepView {
     this.thumbs = new Thumbs();
     this.select = make("select", "", { "aria-label": "The node to write lambda into" });
     this.status = make("div", "status", { role: "status" });
-    this.use = button("use", { textContent: "Use this \u03bb" });
+    this.use = button("use", { textContent: "Use this λ" });
     this.bar = make("div", "row", {}, [this.readout, this.interpolated]);
     this.track = make("div", "row", {}, [this.slider, this.samples]);
     this.foot = make("div", "row foot", {}, [this.status, this.select, this.use]);
@@ -122,7 +122,7 @@ export class SweepView {
     this.state.sample = Math.min(this.state.sample, sweep.entries[0].samples.length - 1);
     this.interpolated.hidden = methods.length < 2;
     this.samples.hidden = sweep.entries[0].samples.length < 2;
-    const reference = `\u03bb = ${lambdaText(baseline(sweep).lambda)}`;
+    const reference = `λ = ${lambdaText(baseline(sweep).lambda)}`;
     this.hint.textContent = `Hold to compare with ${reference}`;
     this.stage.setAttribute("aria-label", `The image. Hold it, or the space bar, to compare with ${reference}.`);
     this.status.textContent = "";
@@ -163,7 +163,7 @@ export class SweepView {
     this.slider.max = String(entries.length - 1);
     this.slider.value = String(place);
     this.slider.disabled = entries.length < 2;
-    this.slider.setAttribute("aria-valuetext", `\u03bb = ${lambdaText(entries[place].lambda)}`);
+    this.slider.setAttribute("aria-valuetext", `λ = ${lambdaText(entries[place].lambda)}`);
     this.readout.textContent = readout(entries[place], sample);
     this.readout.title = this.readout.textContent + (this.#sweep?.scorer ? ` (${this.#sweep.scorer})` : "");
     this.sample.textContent = `${sample + 1} / ${entries[place].samples.length}`;
@@ -177,7 +177,7 @@ export class SweepView {
     if (!this.#sweep) return;
     const entry = this.#holding ? baseline(this.#sweep) : this.#entries[this.#place];
     const url = this.#url(entry);
-    this.shown.textContent = `\u03bb = ${lambdaText(entry.lambda)}${entry.method === INTERPOLATED ? " (weights)" : ""}`;
+    this.shown.textContent = `λ = ${lambdaText(entry.lambda)}${entry.method === INTERPOLATED ? " (weights)" : ""}`;
     this.stage.classList.toggle("holding", this.#holding);
     this.image.alt = this.shown.textContent;
     if (this.image.getAttribute("src") !== url) this.image.src = url;
