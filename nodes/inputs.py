@@ -14,7 +14,7 @@ from .method import strength
 from .method.evaluation import EXACT, KINDS, TOLERANCE, Evaluation
 from .method.schedule import LambdaSchedule
 from .method.weights import weight
-from .schema import ScheduleType
+from .schema import ScheduleType, advanced
 
 
 def refusal(check: Callable[[], object]) -> bool | str:
@@ -94,14 +94,16 @@ def _mask_inputs() -> list[io.Input]:
             tooltip="Multiplies lambda over the image: 0 (black) keeps the reference, 1 (white) takes the whole lambda. "
             "To limit where the image changes, use a noise mask.",
         ),
-        io.Int.Input(
-            "mask_feather",
-            default=0,
-            min=0,
-            max=256,
-            optional=True,
-            tooltip="How many latent pixels the mask's edges fade over on either side; 0 leaves them as they are. "
-            "A latent pixel is 8 pixels of most models' images.",
+        advanced(
+            io.Int.Input(
+                "mask_feather",
+                default=0,
+                min=0,
+                max=256,
+                optional=True,
+                tooltip="How many latent pixels the mask's edges fade over on either side; 0 leaves them as they are. "
+                "A latent pixel is 8 pixels of most models' images.",
+            )
         ),
     ]
 
@@ -117,9 +119,9 @@ def evaluation_input() -> io.Combo.Input:
     )
 
 
-def tolerance_input() -> io.Float.Input:
+def tolerance_input() -> io.Input:
     """The error that reuse may make."""
-    return io.Float.Input(
+    shown = io.Float.Input(
         "reuse_tolerance",
         default=TOLERANCE,
         min=0.0,
@@ -128,6 +130,7 @@ def tolerance_input() -> io.Float.Input:
         optional=True,
         tooltip="For reuse alone: how far the image may be from exact, as a part of the distance from reference to aligned. Smaller costs more; 0 is exact.",
     )
+    return advanced(shown)
 
 
 def seed_input(name: str) -> io.Int.Input:

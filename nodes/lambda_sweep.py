@@ -6,6 +6,8 @@ import torch
 from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
 
+from . import page
+from .engine.warned import warnings
 from .inputs import (
     evaluation_input,
     latent_output,
@@ -113,7 +115,9 @@ class DeRaDiffLambdaSweep(io.ComfyNode):
         how = Evaluation(evaluation, reuse_tolerance)
         conds = (positive, negative)
         pair = Pair(reference, aligned)
-        return io.NodeOutput(*sweep(pair, weights, how, settings, *conds, latent_image, baseline, measure_kl))
+        with warnings() as gathered:
+            made = sweep(pair, weights, how, settings, *conds, latent_image, baseline, measure_kl, page.stage)
+        return io.NodeOutput(*made, ui=page.of_run(gathered))
 
 
 class DeRaDiffSweepGrid(io.ComfyNode):

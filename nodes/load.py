@@ -6,7 +6,9 @@ import folder_paths
 from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
 
+from . import page
 from .engine import LOG
+from .engine.warned import warnings
 from .inputs import refusal
 from .method.limits import quoted
 from .runs import loading
@@ -195,7 +197,9 @@ class DeRaDiffLoadLoraPair(io.ComfyNode):
 
     @classmethod
     def execute(cls, model: ModelPatcher, lora: str, strength: float) -> io.NodeOutput:
-        return io.NodeOutput(model, loading.load_lora(model, _path("lora", "loras", lora), strength))
+        with warnings() as gathered:
+            aligned = loading.load_lora(model, _path("lora", "loras", lora), strength)
+        return io.NodeOutput(model, aligned, ui=page.of_run(gathered))
 
 
 NODES = [DeRaDiffLoadCheckpointPair, DeRaDiffLoadDiffusionPair, DeRaDiffLoadLoraPair]

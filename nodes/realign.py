@@ -7,6 +7,9 @@ from typing import Any
 from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
 
+from . import page
+from .engine.patch import telling
+from .engine.warned import warnings
 from .inputs import how_inputs, lambda_input, pair_inputs, realigned
 from .schema import CATEGORY, schema
 
@@ -20,7 +23,7 @@ class DeRaDiffRealign(io.ComfyNode):
             node_id="DeRaDiffRealign",
             display_name="Realign Model (DeRaDiff)",
             category=CATEGORY,
-            search_aliases=["deradiff", "dpo strength", "alignment strength", "lambda"],
+            search_aliases=["deradiff", "dpo strength", "alignment strength", "lambda", "alignment", "dpo", "kl"],
             description="One MODEL that predicts (1 - lambda) * reference + lambda * aligned at every step, for any sampler, scheduler and guider: "
             "an approximation of the model that training at beta / lambda would give. For several rewards, connect the realigned MODEL to the "
             "reference input of another Realign Model. A LoRA loaded after this node reaches the reference only, unless the pair is a LoRA pair.",
@@ -40,7 +43,9 @@ class DeRaDiffRealign(io.ComfyNode):
 
     @classmethod
     def execute(cls, reference: ModelPatcher, aligned: ModelPatcher, **inputs: Any) -> io.NodeOutput:
-        return io.NodeOutput(realigned(reference, aligned, **inputs))
+        with warnings() as gathered:
+            model = telling(realigned(reference, aligned, **inputs), page.warn)
+        return io.NodeOutput(model, ui=page.of_run(gathered, **{"lambda": inputs["lambda"]}))
 
 
 NODES = [DeRaDiffRealign]

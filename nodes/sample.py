@@ -8,15 +8,17 @@ from typing import Any
 from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
 
+from . import page
 from .engine.outcome import Reused
+from .engine.warned import warnings
 from .inputs import how_inputs, lambda_input, latent_output, pair_inputs, realigned, seed_input, steps_to_latent
 from .runs.measured import measured_sample
 from .runs.sampling import Settings
+from .runs.sweep import Pair
 from .schema import CATEGORY, schema
 from .wires import mean_kl
 
 _CATEGORY = f"{CATEGORY}/sampling"
-UI_KEY = "deradiff_run"
 
 
 def kl_output() -> io.Float.Output:
@@ -29,11 +31,18 @@ def kl_output() -> io.Float.Output:
     )
 
 
-def sampled(model: ModelPatcher, settings: Settings, positive: list, negative: list, latent: dict) -> io.NodeOutput:
-    """(LATENT, mean KL in nats) of one run of a realigned MODEL; the node's line says both and what reuse cost (js/lambda)."""
-    out, outcome = measured_sample(model, settings, positive, negative, latent)
+def sampled(
+    pair: Pair, inputs: dict[str, Any], settings: Settings, positive: list, negative: list, latent: dict
+) -> io.NodeOutput:
+    """(LATENT, mean KL in nats) of one run of the realigned MODEL; the node's line says what the run was (js/lambda).
+
+    inputs: what realigned() takes beside the pair.
+    """
+    with warnings() as gathered:
+        model = realigned(pair.reference, pair.aligned, **inputs)
+        out, outcome = measured_sample(model, settings, positive, negative, latent)
     kl = mean_kl(outcome.divergence.kl)
-    return io.NodeOutput(out, kl, ui={UI_KEY: [_said(kl, outcome.reuse)]})
+    return io.NodeOutput(out, kl, ui=page.of_run(gathered, **{"lambda": inputs["lambda"]}, **_said(kl, outcome.reuse)))
 
 
 def _said(kl: float, reuse: Reused | None) -> dict[str, float | None]:
@@ -54,7 +63,7 @@ class DeRaDiffKSampler(io.ComfyNode):
             node_id="DeRaDiffKSampler",
             display_name="KSampler (DeRaDiff)",
             category=_CATEGORY,
-            search_aliases=["deradiff sampler", "dpo sampler", "realign sampler"],
+            search_aliases=["deradiff sampler", "dpo sampler", "realign sampler", "lambda", "alignment", "dpo", "kl"],
             description="KSampler for a reference and its aligned model, with lambda as the strength of the alignment. It approximates the image that "
             "a model trained at beta / lambda would give.",
             inputs=[
@@ -92,7 +101,7 @@ class DeRaDiffKSampler(io.ComfyNode):
         **inputs: Any,
     ) -> io.NodeOutput:
         settings = Settings(seed, steps, cfg, sampler_name, scheduler, denoise)
-        return sampled(realigned(reference, aligned, **inputs), settings, positive, negative, latent_image)
+        return sampled(Pair(reference, aligned), inputs, settings, positive, negative, latent_image)
 
 
 class DeRaDiffKSamplerAdvanced(io.ComfyNode):
@@ -104,6 +113,7 @@ class DeRaDiffKSamplerAdvanced(io.ComfyNode):
             node_id="DeRaDiffKSamplerAdvanced",
             display_name="KSampler Advanced (DeRaDiff)",
             category=_CATEGORY,
+            search_aliases=["lambda", "alignment", "dpo", "kl"],
             description="KSampler (Advanced) for a reference and its aligned model: choose the steps to run, and whether noise is added before and left after them.",
             inputs=[
                 *pair_inputs(),
@@ -161,7 +171,7 @@ class DeRaDiffKSamplerAdvanced(io.ComfyNode):
             last_step=end_at_step,
             force_full_denoise=not _enabled("return_with_leftover_noise", return_with_leftover_noise),
         )
-        return sampled(realigned(reference, aligned, **inputs), settings, positive, negative, latent_image)
+        return sampled(Pair(reference, aligned), inputs, settings, positive, negative, latent_image)
 
 
 def _enabled(name: str, value: str) -> bool:

@@ -33,15 +33,23 @@ export function withFactors(text, schedule, mask, words) {
 }
 
 /**
- * @param {any} output what onExecuted gives for a sampler
+ * @typedef {{lambda?: number, kl?: number | null, cost?: number | null, error?: number | null, warnings?: string[]}} Ran what a node's
+ * run was: its own lambda, what is known of the rest, and what it warned of
+ *
+ * @param {any} output what onExecuted gives
+ * @returns {Ran}
+ */
+export const ranOf = (output) => output?.deradiff_run?.at?.(-1) ?? {};
+
+/**
+ * @param {Ran} ran
  * @param {Words} words
  * @returns {string} "KL 312 nats; 1.18 models, error \u2248 0.03": what is known of it, the error as predicted
  */
-export function runLine(output, words) {
-  const { kl, cost, error } = output?.deradiff_run?.at?.(-1) ?? {};
+export function runLine({ kl, cost, error }, words) {
   const parts = [];
   if (typeof kl === "number") parts.push(words.drifted(shortNumber(kl)));
-  if (typeof cost === "number") parts.push(words.reused(cost.toFixed(2), shortNumber(error)));
+  if (typeof cost === "number" && typeof error === "number") parts.push(words.reused(cost.toFixed(2), shortNumber(error)));
   return parts.join("; ");
 }
 

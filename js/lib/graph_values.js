@@ -96,3 +96,14 @@ export function insideOf(host, name) {
   }
   return null;
 }
+
+/**
+ * @param {any} root the outermost graph
+ * @param {string} id of a node as the server names it: "5", or "7:5" for the one in the subgraph of node 7
+ * @returns {any} the node, undefined if it is not there
+ */
+export function nodeAt(root, id) {
+  const [first, ...rest] = id.split(":");
+  const node = root?.nodes.find((/** @type {any} */ each) => String(each.id) === first);
+  return rest.length ? nodeAt(node?.subgraph, rest.join(":")) : node;
+}

@@ -14,19 +14,23 @@ const STYLE = `
   font-family: Inter, system-ui, sans-serif; font-size: 12px; color: var(--faint); font-variant-numeric: tabular-nums;
   pointer-events: none;
 }
+.deradiff-line.warns { color: var(--p-orange-400, #fb923c); pointer-events: auto; }
 `;
 
 /**
  * @param {any} node
  * @param {string} name of the widget
  * @param {string} text
- * @returns {{widget: any, element: any, say: (text: string) => void}}
+ * @returns {{widget: any, element: any, say: (text: string, warns?: boolean) => void}}
  */
 export function addLine(node, name, text) {
   installStyle(document, "deradiff-line-style", STYLE);
   const element = make("div", "deradiff-line", { role: "note" });
   element.style.setProperty("--deradiff-height", `${HEIGHT}px`);
-  const say = (/** @type {string} */ said) => (element.textContent = element.title = said);
+  const say = (/** @type {string} */ said, warns = false) => {
+    element.textContent = element.title = said;
+    element.classList.toggle("warns", warns); // it is cut off in most nodes: the pointer shows it all
+  };
   say(text);
   const fixed = { ...sized(HEIGHT), getMaxHeight: () => HEIGHT + 2 * MARGIN };
   return { widget: decorate(node, name, "DERADIFF_LINE", element, fixed), element, say };

@@ -36,6 +36,9 @@ const ENGLISH = {
   beyond: (/** @type {string} */ lambda) => `${lambda}: beyond training, expect artefacts`,
   drifted: (/** @type {string} */ kl) => `KL ${kl} nats`,
   reused: (/** @type {string} */ cost, /** @type {string} */ error) => `${cost} models, error \u2248 ${error}`,
+  stage: (/** @type {string} */ lambda, /** @type {number} */ number, /** @type {number} */ count, /** @type {boolean} */ weights) =>
+    `\u03bb ${lambda}${weights ? " (weights)" : ""}: ${number} of ${count}`,
+  left: (/** @type {string} */ time) => `${time} left`,
 };
 
 /** @typedef {typeof ENGLISH} Words */
@@ -74,6 +77,8 @@ const CHINESE = {
   beyond: (lambda) => `${lambda}：超出训练范围，可能出现瑕疵`,
   drifted: (kl) => `KL ${kl} nats`,
   reused: (cost, error) => `${cost} 个模型，误差 \u2248 ${error}`,
+  stage: (lambda, number, count, weights) => `\u03bb ${lambda}${weights ? "（权重）" : ""}：第 ${number} / ${count} 个`,
+  left: (time) => `剩余 ${time}`,
 };
 
 /** @type {Words} */
@@ -110,6 +115,8 @@ const JAPANESE = {
   beyond: (lambda) => `${lambda}：学習の範囲外、アーティファクトに注意`,
   drifted: (kl) => `KL ${kl} nats`,
   reused: (cost, error) => `${cost}モデル分、誤差 \u2248 ${error}`,
+  stage: (lambda, number, count, weights) => `\u03bb ${lambda}${weights ? "（重み）" : ""}：${number} / ${count}`,
+  left: (time) => `残り ${time}`,
 };
 
 /** @type {Record<string, Words>} */

@@ -33,7 +33,7 @@ def _interface(model: ModelPatcher) -> dict[str, object]:
 
 
 def check_pair(reference: ModelPatcher, aligned: ModelPatcher) -> None:
-    """Raise ValueError unless `aligned` can be a fine-tune of `reference`; warn if they are the same model."""
+    """Raise ValueError unless `aligned` can be a fine-tune of `reference`."""
     if aligned.get_attachment(KEY) is not None:
         raise ValueError(
             "The aligned input is a realigned MODEL already. To combine several aligned models, connect the realigned MODEL to "
@@ -52,10 +52,30 @@ def check_pair(reference: ModelPatcher, aligned: ModelPatcher) -> None:
         raise ValueError(
             f"The reference is {ours_is} {said} ({details}). Load an aligned model that was fine-tuned from the reference."
         )
+
+
+def warn_of_pair(reference: ModelPatcher, aligned: ModelPatcher) -> None:
+    """Warn of a pair whose lambda changes nothing, or acts backwards."""
     if _same_model(reference, aligned):
         LOG.warning(
-            "The reference and the aligned model are the same model: lambda changes nothing. Load an aligned model that was fine-tuned from the reference."
+            "The reference and the aligned model are the same model: lambda changes nothing. Load an aligned model that was fine-tuned from "
+            "the reference. A pair loader that is bypassed gives one model twice."
         )
+    elif _swapped(reference, aligned):
+        LOG.warning(
+            "The reference and the aligned model seem to be swapped, and then lambda acts backwards: the reference carries a LoRA or other "
+            "patches that the aligned model lacks. Swap the two inputs."
+        )
+
+
+def _swapped(reference: ModelPatcher, aligned: ModelPatcher) -> bool:
+    """Whether the reference is the aligned model with patches on it, which is what the aligned model should be of the reference."""
+    return (
+        reference.is_clone(aligned)
+        and same_injections(reference, aligned)
+        and adapter.exceeds(reference.patches, aligned.patches)
+        and not adapter.exceeds(aligned.patches, reference.patches)
+    )
 
 
 def _same_model(reference: ModelPatcher, aligned: ModelPatcher) -> bool:

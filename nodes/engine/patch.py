@@ -28,6 +28,7 @@ from .first_step import FirstStep
 from .outcome import asked
 from .request import Request
 from .run import Run
+from .warned import warnings
 
 GUIDANCE_PATCHES = {
     "sampler_cfg_function": "a CFG function (RescaleCFG, dynamic thresholding ...)",
@@ -39,6 +40,7 @@ GUIDANCE_PATCHES = {
 
 
 FIRST_STEP = "deradiff_first_step"  # attachment: what the runs of a sweep share
+TELL = "deradiff_tell"  # attachment: whom to tell what a run warned of
 
 
 @dataclass(frozen=True)
@@ -63,10 +65,14 @@ def realign(
     realigned MODEL adds another aligned model: realign(realign(r, a, u), b, v) has weights 1-u-v, u, v, and the evaluation
     that was asked for last. Raises ValueError if lambda is not a finite number of at least 0 or the models are no pair.
     """
-    evaluation = evaluation or Evaluation()
     weight = weight if isinstance(weight, Weight) else Weight(weight)
     check.check_pair(reference, aligned)
+    check.warn_of_pair(reference, aligned)
     _warn_of_guidance(reference, aligned)
+    return _joined(reference, aligned, weight, evaluation or Evaluation())
+
+
+def _joined(reference: ModelPatcher, aligned: ModelPatcher, weight: Weight, evaluation: Evaluation) -> ModelPatcher:
     model = companion.cloned(reference)
     earlier = model.get_attachment(KEY)
     companions = model.get_additional_models_with_key(KEY)
@@ -90,8 +96,8 @@ def reweighted(model: ModelPatcher, weight: Weight) -> ModelPatcher:
 
 
 def measured_from(model: ModelPatcher, origin: ModelPatcher) -> ModelPatcher:
-    """A clone of `model` that samples exactly as it does, and whose divergence is measured from `origin`. Raises ValueError like realign."""
-    clone = realign(model, origin, 0.0)
+    """A clone of `model` that samples exactly as it does, and whose divergence is measured from `origin`, a model of the same kind."""
+    clone = _joined(model, origin, Weight(0.0), Evaluation())
     realignment: Realignment = clone.get_attachment(KEY)
     clone.set_attachments(KEY, dataclasses.replace(realignment, origin=len(realignment.weights)))
     return clone
@@ -104,7 +110,26 @@ def from_one_noise(model: ModelPatcher) -> ModelPatcher:
     return clone
 
 
-def _sample(
+def telling(model: ModelPatcher, tell: Callable[[list[str]], None]) -> ModelPatcher:
+    """A clone of a realigned MODEL that passes on what a run of it warned of, unless somebody asked for the run's outcome."""
+    clone = model.clone()
+    clone.set_attachments(TELL, tell)
+    return clone
+
+
+def _sample(executor: WrapperExecutor, *args: Any, **kwargs: Any) -> torch.Tensor:
+    """OUTER_SAMPLE: one run, and what it warned of."""
+    tell: Callable[[list[str]], None] | None = executor.class_obj.model_patcher.get_attachment(TELL)
+    if tell is None or asked() is not None:
+        return _run(executor, *args, **kwargs)
+    with warnings() as gathered:
+        output = _run(executor, *args, **kwargs)
+    if gathered.texts:
+        tell(gathered.texts)
+    return output
+
+
+def _run(
     executor: WrapperExecutor,
     noise: torch.Tensor,
     latent_image: torch.Tensor,
@@ -116,7 +141,7 @@ def _sample(
     seed: int | None = None,
     **kwargs: Any,
 ) -> torch.Tensor:
-    """OUTER_SAMPLE: open a run for this guider's MODEL, and close it in any case."""
+    """Open a run for this guider's MODEL, and close it in any case."""
     guider: Any = executor.class_obj  # any CFGGuider
     model = guider.model_patcher
     realignment: Realignment = model.get_attachment(KEY)
@@ -170,19 +195,26 @@ def _predict(
 
 
 def _warn_of_guidance(reference: ModelPatcher, aligned: ModelPatcher) -> None:
-    for key, what in GUIDANCE_PATCHES.items():
-        if aligned.model_options.get(key) not in (None, reference.model_options.get(key)):
-            LOG.warning(
-                "The aligned MODEL carries %s, which does not act there. Put it on the realigned MODEL, whose guidance it changes.",
-                what,
-            )
-    for kind in RUN_WRAPPERS:
-        for key in aligned.wrappers.get(kind, {}):
-            if key not in reference.wrappers.get(kind, {}):
-                LOG.warning(
-                    "The aligned MODEL carries %r, which wraps whole sampling runs and does not act there. Put it on the realigned MODEL.",
-                    key,
-                )
+    idle = [
+        what
+        for key, what in GUIDANCE_PATCHES.items()
+        if aligned.model_options.get(key) not in (None, reference.model_options.get(key))
+    ]
+    if idle:
+        LOG.warning(
+            "The aligned MODEL carries %s, which does not act there. Put it on the realigned MODEL, whose guidance it changes.",
+            " and ".join(idle),
+        )
+    kept = {
+        key
+        for kind in RUN_WRAPPERS
+        for key in aligned.wrappers.get(kind, {}).keys() - reference.wrappers.get(kind, {}).keys()
+    }
+    if kept:
+        LOG.warning(
+            "The aligned MODEL carries %s, which wraps whole sampling runs and does not act there. Put it on the realigned MODEL.",
+            " and ".join(sorted(map(repr, kept))),
+        )
 
 
 def _warn_of_run(model: ModelPatcher, realignment: Realignment, sampler: Any) -> None:

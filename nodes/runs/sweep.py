@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import latent_preview
 import torch
 from comfy.model_patcher import ModelPatcher
 
@@ -19,8 +18,7 @@ from ..wires import INTERPOLATED, REALIGNED, Entry, Sweep
 from .interpolation import interpolated
 from .measured import measured_sample
 from .sampling import Settings
-
-Callback = Callable[..., None]
+from .showing import Part, Showing, Tell
 
 
 @dataclass(frozen=True)
@@ -41,24 +39,27 @@ def sweep(
     latent: dict,
     baseline: bool = False,
     measure_kl: bool = True,
+    tell: Tell = lambda _: None,
 ) -> tuple[dict, Sweep]:
     """Sample the latent's whole batch at every lambda. Returns the LATENT, lambda-major, and the sweep's data.
 
     weights: one for each lambda; each one's samples are those of the DeRaDiff KSampler at that lambda and seed. baseline: sample the model with
     interpolated weights at every lambda as well, after the realigned ones. measure_kl: evaluate the reference also where a run
-    itself would not, which changes no latent. Raises ValueError like realign and sample.
+    itself would not, which changes no latent. tell: is given how far the sweep is, see Showing. Raises ValueError like realign
+    and sample.
     """
     settings.check()
     if baseline:
         _check_baseline(pair, weights)
     realigned = from_one_noise(realign(pair.reference, pair.aligned, weights[0], evaluation))
     plan = [(REALIGNED, weight) for weight in weights] + [(INTERPOLATED, weight) for weight in weights if baseline]
-    progress = latent_preview.prepare_callback(pair.reference, settings.steps * len(plan))
+    parts = [Part(weight.value, method, _models(method, weight, measure_kl)) for method, weight in plan]
+    showing = Showing(pair.reference, parts, settings.steps, tell)
     latents: list[torch.Tensor] = []
     entries: list[Entry] = []
     out: dict[str, Any] = {}
     for index, (method, weight) in enumerate(plan):
-        run = (settings, positive, negative, latent, _part(progress, index, len(plan)))
+        run = (settings, positive, negative, latent, showing.run(index))
         begin = time.perf_counter()
         if method == REALIGNED:
             model = reweighted(realigned, weight)
@@ -86,10 +87,8 @@ def _check_baseline(pair: Pair, weights: Sequence[Weight]) -> None:
         )
 
 
-def _part(progress: Callback, index: int, count: int) -> Callback:
-    """The callback of one run among `count`, on the progress bar of all."""
-
-    def callback(step: int, denoised: torch.Tensor, x: torch.Tensor, steps: int) -> None:
-        progress(index * steps + step, denoised, x, count * steps)
-
-    return callback
+def _models(method: str, weight: Weight, measure_kl: bool) -> int:
+    """How many models a step of a run evaluates, about: a curve has steps of either kind."""
+    if weight.value == 0.0:
+        return 1
+    return 1 if (weight.value == 1.0 or method == INTERPOLATED) and not measure_kl else 2

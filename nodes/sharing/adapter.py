@@ -46,6 +46,11 @@ def pieces(
     return found
 
 
+def exceeds(first: Mapping[str, list[Patch]], second: Mapping[str, list[Patch]]) -> bool:
+    """Whether a model's patches hold any that another one's, around the same module, do not."""
+    return any(_suffixes(patches, second.get(key, []))[0] for key, patches in first.items())
+
+
 def _suffixes(reference: list[Patch], aligned: list[Patch]) -> tuple[list[Patch], list[Patch]]:
     """What remains of two patch lists after their common prefix. Patches apply in order."""
     common = 0

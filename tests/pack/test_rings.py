@@ -24,10 +24,10 @@ ROOM_IMPORTS = {  # what each room takes from outside the pack, beside the stand
     "wires": {"torch"},
     "sharing": {"torch", "comfy"},
     "engine": {"torch", "comfy", "comfy_api.torch_helpers"},
-    "runs": {"torch", "comfy", "safetensors", "latent_preview"},
+    "runs": {"torch", "comfy", "safetensors", "latent_preview", "PIL"},
     "scoring": {"torch", "comfy", "safetensors", "scipy", "transformers"},
     "report": {"torch", "numpy", "matplotlib"},
-    "sockets": {"torch", "comfy", "comfy_api", "folder_paths"},
+    "sockets": {"torch", "comfy", "comfy_api", "comfy_execution", "folder_paths"},
 }
 ROOM_PARTNERS = {  # the rooms below each room; a room may import itself too
     "method": set(),
