@@ -7,11 +7,27 @@ export const ID = "deradiff-curve-style";
 
 export const CSS = `
 ${widgetStyle("deradiff-curve", 4)}
-.deradiff-curve .row { display: flex; align-items: center; gap: 8px; min-width: 0; flex: none; }
+.deradiff-curve .row { display: flex; align-items: center; gap: 5px; min-width: 0; flex: none; }
 .deradiff-curve select {
   font: inherit; color: inherit; height: 24px; padding: 0 6px; border: 1px solid var(--line); border-radius: 5px;
-  background: var(--field); cursor: pointer; flex: none; max-width: 45%;
+  background: var(--field); cursor: pointer; flex: none;
 }
+.deradiff-curve select { max-width: 88px; }
+.deradiff-curve .row input {
+  font: inherit; color: inherit; height: 24px; width: 46px; padding: 0 4px; border: 1px solid var(--line); border-radius: 5px;
+  background: var(--field); flex: none; text-align: right; font-variant-numeric: tabular-nums; appearance: textfield; -moz-appearance: textfield;
+}
+.deradiff-curve .row input::-webkit-inner-spin-button { display: none; }
+.deradiff-curve .row.other:not(:has(input:focus)) input { display: none; }
+.deradiff-curve .menu {
+  position: absolute; z-index: 1; display: flex; flex-direction: column; padding: 4px; border: 1px solid var(--line); border-radius: 6px;
+  background: var(--comfy-menu-bg, #353535); box-shadow: 0 4px 12px rgb(0 0 0 / 35%);
+}
+.deradiff-curve .menu button {
+  font: inherit; color: inherit; text-align: left; padding: 4px 10px; border: 0; border-radius: 4px; background: none; cursor: pointer;
+}
+.deradiff-curve .menu button:is(:hover, :focus) { background: var(--field); outline: none; }
+.deradiff-curve .menu button:disabled { opacity: 0.45; cursor: default; }
 .deradiff-curve select:hover { border-color: var(--faint); }
 .deradiff-curve select:disabled { opacity: 0.45; cursor: default; }
 .deradiff-curve option { color: var(--input-text, #ddd); background: var(--comfy-input-bg, #222); }
@@ -29,6 +45,7 @@ ${widgetStyle("deradiff-curve", 4)}
 .deradiff-curve .area { fill: var(--accent); opacity: 0.14; pointer-events: none; }
 .deradiff-curve .line { stroke: var(--accent); stroke-width: 2; fill: none; stroke-linejoin: round; pointer-events: none; }
 .deradiff-curve .off { fill: color-mix(in srgb, var(--comfy-menu-bg, #353535) 78%, transparent); }
+.deradiff-curve text.wrong { font-size: 12px; fill: var(--error-text, #ff5a5a); }
 .deradiff-curve .tick { stroke: var(--faint); stroke-width: 1.5; }
 .deradiff-curve .tick.under { stroke: transparent; stroke-width: 7; }
 .deradiff-curve .cursor { stroke: var(--faint); pointer-events: none; }

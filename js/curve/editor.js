@@ -1,10 +1,12 @@
-// The curve editor's element: the plot with its gestures and keys, presets, and a read-out.
+// The curve editor's element: the plot with its gestures and keys, its menu, and the row below it.
 // DOM only: what it needs of ComfyUI comes in through `Host`.
 
 import { keep, keepKey, listener, make } from "../lib/dom.js";
 import { ALONE } from "./context.js";
-import { PRESETS, added, evaluator, format, moved, parse, presetOf, removed } from "./model.js";
+import { Menu } from "./menu.js";
+import { FEWEST_POINTS, PRESETS, added, evaluator, format, moved, parse, presetOf, removed, snapped } from "./model.js";
 import { CurvePlot } from "./plot.js";
+import { CurveRow } from "./row.js";
 
 /**
  * @typedef {import("./model.js").Point} Point
@@ -26,6 +28,7 @@ export class CurveEditor {
   #context = ALONE;
   /** @type {Drag | null} */ #drag = null;
   /** @type {number | null} the point that was pressed last */ #pressed = null;
+  /** @type {number | null} the point whose coordinates are shown, to be typed */ #chosen = null;
   #nudged = false; // moved by keys but not written yet: holding a key is one change
   #clickAdded = false; // a point was added by the first click of a possible double click
   /** @type {AbortController | null} */ #listening = null;
@@ -41,14 +44,10 @@ export class CurveEditor {
     this.plot = new CurvePlot(words);
     this.message = make("div", "message", { role: "status" });
     this.holder = make("div", "holder", {}, [this.plot.element]);
-    this.frame = make("div", "frame", { title: "" }, [this.holder, this.message]);
-    this.presets = make("select", "", { "aria-label": words.presets }, [
-      make("option", "", { value: "", textContent: words.presets, disabled: true }),
-      ...Object.entries(words.preset).map(([name, label]) => make("option", "", { value: name, textContent: label })),
-    ]);
-    this.readout = make("div", "readout");
-    const row = make("div", "row", {}, [this.presets, this.readout]);
-    this.element = make("div", "deradiff-curve widget-expands", {}, [this.frame, row]);
+    this.menu = new Menu();
+    this.frame = make("div", "frame", { title: "" }, [this.holder, this.message, this.menu.element]);
+    this.row = new CurveRow(words);
+    this.element = make("div", "deradiff-curve widget-expands", {}, [this.frame, this.row.element]);
     this.element.style.setProperty("--deradiff-height", `${HEIGHT}px`);
     this.resizing = new ResizeObserver(() => this.#draw());
     this.text = text;
@@ -82,6 +81,7 @@ export class CurveEditor {
     const on = listener(this.#listening.signal);
     const svg = this.plot.element;
     on(this.element, "pointerdown pointermove pointerup dblclick", keep);
+    on(this.element, "focusout", (event) => !this.element.contains(event.relatedTarget) && this.#choose(null));
     on(this.element, "wheel", (event) => this.host.wheel(event));
     on(this.element, "keydown keyup", keepKey);
     on(svg, "pointerdown", (event) => event.button === 0 && this.#press(event));
@@ -93,11 +93,11 @@ export class CurveEditor {
     on(svg, "dblclick", () => !this.#clickAdded && this.#pressed !== null && this.#remove(this.#pressed));
     on(svg, "contextmenu", (event) => this.#menu(event));
     on(svg, "keydown", (event) => this.#key(event));
-    on(svg, "focusin", (event) => this.#sayPoint(this.plot.pointOf(event.target)));
+    on(svg, "focusin", (event) => this.#choose(this.plot.pointOf(event.target)));
     on(svg, "keyup focusout", () => this.#settle());
-    on(svg, "keyup", (event) => this.#sayPoint(this.plot.pointOf(event.target)));
-    on(svg, "focusout", () => this.#say(null));
-    on(this.presets, "change", () => this.#write(PRESETS[this.presets.value]));
+    on(this.row.presets, "change", () => this.#write(PRESETS[this.row.presets.value]));
+    for (const field of this.row.fields) on(field, "change", () => this.#type());
+    this.menu.listen(on, this.element);
     this.resizing.observe(this.frame);
   }
 
@@ -116,8 +116,10 @@ export class CurveEditor {
     const points = this.#points ?? [];
     this.holder.hidden = !this.#points;
     this.holder.inert = Boolean(note);
-    this.presets.disabled = Boolean(note);
-    this.presets.value = presetOf(points) ?? "";
+    this.row.presets.disabled = Boolean(note);
+    this.row.presets.value = presetOf(points) ?? "";
+    if (this.#chosen !== null && (note || this.#chosen >= points.length)) this.#chosen = null;
+    this.row.show(this.#chosen === null ? null : points[this.#chosen]);
     this.message.hidden = !note && !problem;
     this.message.classList.toggle("error", Boolean(problem) && !note);
     if (note) this.message.replaceChildren(this.words[note]);
@@ -135,32 +137,37 @@ export class CurveEditor {
     return [said, make("code", "", { textContent: this.#text, title: this.#text }), kept];
   }
 
-  /** @param {number | null} x the progress under the pointer; null: none */
+  /** @param {number | null} x the progress under the pointer; null: none, then of the chosen point */
   #say(x) {
-    const inside = x !== null && this.#points;
-    this.plot.showCursor(inside ? x : null);
-    this.readout.textContent = inside ? this.#factorAt(x) : this.#points && !this.#context.note ? this.words.hint : "";
-    this.readout.title = this.readout.textContent;
-    this.readout.classList.toggle("live", Boolean(inside));
+    const points = this.#points;
+    this.plot.showCursor(points ? x : null);
+    if (!points || this.#context.note) return this.row.say("", "hint");
+    if (x !== null) return this.row.say(`${x.toFixed(2)} ${this.#lambdaAt(x, evaluator(points, this.#context.interpolation)(x))}`, "other");
+    if (this.#chosen === null) return this.row.say(this.words.hint, "hint");
+    this.row.say(this.#lambdaAt(...points[this.#chosen]), "own");
   }
 
   /** @param {string} text why something was not done */
   #warn(text) {
-    this.readout.textContent = this.readout.title = text;
-    this.readout.classList.add("live");
+    this.row.say(text, "other");
   }
 
-  /** @param {number | null} index */
-  #sayPoint(index) {
-    if (index !== null && this.#points?.[index]) this.#say(this.#points[index][0]);
+  /** @param {number | null} index the point to be spoken of, and to be typed */
+  #choose(index) {
+    this.#chosen = index;
+    this.row.show(index === null || !this.#points ? null : this.#points[index]);
+    this.#say(null);
   }
 
-  /** @param {number} x */
-  #factorAt(x) {
-    const { start, end, interpolation, lambda } = this.#context;
-    const factor = x < start || x > end ? 0 : evaluator(this.#points ?? [], interpolation)(x);
-    const text = this.words.readout(x.toFixed(2), factor.toFixed(2));
-    return lambda === null ? text : `${text} = ${(lambda * factor).toFixed(2)}`;
+  /**
+   * @param {number} x
+   * @param {number} y of the curve
+   * @returns {string} "\u2192 \u03bb 0.22", or the factor where lambda is unknown
+   */
+  #lambdaAt(x, y) {
+    const { start, end, lambda } = this.#context;
+    const factor = x < start || x > end ? 0 : y;
+    return lambda === null ? `\u2192 \u00d7 ${factor.toFixed(2)}` : `\u2192 \u03bb ${(lambda * factor).toFixed(2)}`;
   }
 
   /** @param {Point[]} points a finished edit, to be written into the widget */
@@ -173,8 +180,8 @@ export class CurveEditor {
   /** @param {PointerEvent} event on a point, or on the plot, where it adds one */
   #press(event) {
     this.#settle();
-    if (!this.#points || this.#drag) return;
-    const [x, y] = this.plot.at(event);
+    if (!this.#points || this.#drag || this.menu.isOpen) return;
+    const [x, y] = event.shiftKey ? snapped(this.plot.at(event)) : this.plot.at(event);
     const hit = this.plot.pointOf(event.target);
     const made = hit === null ? added(this.#points, x, y) : { points: this.#points, index: hit };
     this.#pressed = made && made.index;
@@ -186,7 +193,7 @@ export class CurveEditor {
     this.#draw();
     this.plot.focus(made.index);
     this.plot.hold(made.index);
-    this.#sayPoint(made.index);
+    this.#choose(made.index);
   }
 
   /** @param {PointerEvent} event */
@@ -195,9 +202,10 @@ export class CurveEditor {
     if (!this.#drag) return this.#say(x >= 0 && x <= 1 ? x : null);
     if (event.pointerId !== this.#drag.pointer || !this.#points) return;
     const { index, by } = this.#drag;
-    this.#points = moved(this.#points, index, x + by[0], y + by[1]);
+    const to = /** @type {Point} */ ([x + by[0], y + by[1]]);
+    this.#points = moved(this.#points, index, ...(event.shiftKey ? snapped(to) : to));
     this.#draw();
-    this.#sayPoint(index);
+    this.#choose(index);
   }
 
   #release() {
@@ -206,7 +214,7 @@ export class CurveEditor {
     const { index } = this.#drag;
     this.#drop();
     this.#write(points);
-    this.#sayPoint(index);
+    this.#choose(index);
   }
 
   /** Restore the points from before the drag. */
@@ -234,11 +242,37 @@ export class CurveEditor {
 
   /** @param {MouseEvent} event */
   #menu(event) {
-    const hit = this.plot.pointOf(event.target);
-    if (hit === null) return;
     event.preventDefault();
     event.stopPropagation();
-    this.#remove(hit);
+    this.#cancel(); // a long press of a finger began one
+    const points = this.#points;
+    if (!points) return;
+    const index = this.plot.pointOf(event.target);
+    const of = this.words.menu;
+    const place = this.plot.at(event);
+    const ofPoint = (/** @type {number} */ hit) => [
+      { label: of.type, act: () => this.#edit(hit) },
+      { label: of.remove, act: () => this.#remove(hit), disabled: points.length <= FEWEST_POINTS },
+    ];
+    const items = index === null ? [{ label: of.add, act: () => this.#insert(...place) }] : ofPoint(index);
+    this.menu.open([...items, { label: of.reset, act: () => this.#write(PRESETS.constant) }], event);
+  }
+
+  /** @param {number} index */
+  #edit(index) {
+    this.#choose(index);
+    this.row.fields[0].focus();
+    this.row.fields[0].select();
+  }
+
+  /** Move the chosen point to the coordinates that were typed. */
+  #type() {
+    const { typed } = this.row;
+    if (!this.#points || this.#chosen === null) return;
+    if (typed) this.#write(moved(this.#points, this.#chosen, ...typed));
+    const [x, y] = this.#points[this.#chosen]; // between its neighbours
+    [x, y].forEach((value, axis) => (this.row.fields[axis].value = String(value)));
+    this.#say(null);
   }
 
   /** @param {number} index */
@@ -276,7 +310,7 @@ export class CurveEditor {
     this.#points = moved(this.#points, index, x + way[0] * by, y + way[1] * by);
     this.#nudged = true;
     this.#draw();
-    this.#sayPoint(index);
+    this.#choose(index);
   }
 
   /** Write the points that keys have moved. */
@@ -291,7 +325,15 @@ export class CurveEditor {
     this.#settle();
     if (!this.#points || this.#drag) return;
     const x = (this.#points[index][0] + (this.#points[index + 1]?.[0] ?? 1)) / 2;
-    const made = added(this.#points, x, evaluator(this.#points, this.#context.interpolation)(x));
+    this.#insert(x, evaluator(this.#points, this.#context.interpolation)(x));
+  }
+
+  /**
+   * @param {number} x
+   * @param {number} y
+   */
+  #insert(x, y) {
+    const made = this.#points && added(this.#points, x, y);
     if (!made) return this.#warn(this.words.full);
     this.#write(made.points);
     this.plot.focus(made.index);

@@ -177,6 +177,13 @@ export function moved(points, index, x, y) {
 }
 
 /**
+ * The nearest place of a grid of 0.05 by 0.1.
+ * @param {Point} point
+ * @returns {Point}
+ */
+export const snapped = ([x, y]) => [Math.round(20 * x) / 20, Math.round(10 * y) / 10];
+
+/**
  * The points without one of them; null if too few would be left.
  * @param {Point[]} points
  * @param {number} index

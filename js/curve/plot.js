@@ -13,6 +13,7 @@ import { HIGHEST, evaluator } from "./model.js";
 const EDGE = { left: 24, right: 12, top: 10, bottom: 18 }; // pixels around the plot
 const EVERY = 2; // pixels between the corners of a drawn curve
 const MOST_TICKS = 200;
+const TIMES = "\u00d7";
 
 export class CurvePlot {
   #size = { width: 300, height: 160 };
@@ -121,6 +122,7 @@ export class CurvePlot {
       ...[0, 1, 2].map((y) => text(left - 6, this.#y(y) + 3.5, "end", String(y))),
       ...[0, 0.25, 0.75, 1].map((x) => text(this.#x(x), bottom + 13, "middle", String(x))),
       text(this.#x(0.5), bottom + 13, "middle", this.words.progress),
+      turned(text(0, 0, "middle", `${TIMES} lambda`), 9, this.#y(1)),
     );
   }
 
@@ -145,7 +147,10 @@ export class CurvePlot {
       const place = { x: this.#x(from), width: this.#x(to) - this.#x(from), y: this.#y(HIGHEST), height: this.#y(0) - this.#y(HIGHEST) };
       return [makeSvg("rect", { class: "off", ...place }, [titled(this.words.outside)])];
     };
-    this.outside.replaceChildren(...(start > end ? band(0, 1) : [...band(0, start), ...band(end, 1)]));
+    if (start <= end) return this.outside.replaceChildren(...band(0, start), ...band(end, 1));
+    const said = makeSvg("text", { class: "wrong", x: this.#x(0.5), y: this.#y(1), "text-anchor": "middle" });
+    said.textContent = this.words.backwards;
+    this.outside.replaceChildren(...band(0, 1), said);
   }
 
   /** @param {number[]} ticks */
@@ -174,6 +179,17 @@ export class CurvePlot {
       });
     });
   }
+}
+
+/**
+ * @param {Element} text
+ * @param {number} x
+ * @param {number} y
+ * @returns {Element} upwards, its middle there
+ */
+function turned(text, x, y) {
+  setAll(text, { transform: `translate(${x} ${y}) rotate(-90)` });
+  return text;
 }
 
 /** @param {string} text */

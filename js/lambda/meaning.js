@@ -44,10 +44,11 @@ export const ranOf = (output) => output?.deradiff_run?.at?.(-1) ?? {};
 /**
  * @param {Ran} ran
  * @param {Words} words
+ * @param {boolean} named whether its lambda is said as well
  * @returns {string} "KL 312 nats; 1.18 models, error \u2248 0.03": what is known of it, the error as predicted
  */
-export function runLine({ kl, cost, error }, words) {
-  const parts = [];
+export function runLine({ lambda, kl, cost, error }, words, named) {
+  const parts = named && typeof lambda === "number" ? [`\u03bb ${lambdaText(lambda)}`] : [];
   if (typeof kl === "number") parts.push(words.drifted(shortNumber(kl)));
   if (typeof cost === "number" && typeof error === "number") parts.push(words.reused(cost.toFixed(2), shortNumber(error)));
   return parts.join("; ");

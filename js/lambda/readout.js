@@ -55,7 +55,8 @@ function addMeaning(node, line) {
     if (stage) return { said: stage, warns: false };
     const { ran } = holds(node, last) ? last : { ran: /** @type {Ran} */ ({}) };
     const warnings = (ran.warnings ?? []).map((text) => `\u26a0 ${text}`);
-    const parts = [runLine(ran, words), ...(warnings.length ? warnings : [line(node, words)])];
+    const unknown = numberOf(node, "lambda") === null;
+    const parts = [runLine(ran, words, unknown), ...(warnings.length ? warnings : [line(node, words)])];
     return { said: parts.filter(Boolean).join("; "), warns: warnings.length > 0 };
   };
   const { element, say } = addLine(node, NAME, full().said);

@@ -67,8 +67,15 @@ class CurvePage:
         return self.part(".readout")
 
     def reads(self, pattern: str) -> None:
-        """The read-out below the plot is this, with x for the multiplication sign."""
-        text = pattern.replace(" x ", " \N{MULTIPLICATION SIGN} ")
+        """The read-out below the plot is this, in ASCII."""
+        signs = {
+            "->": "\N{RIGHTWARDS ARROW}",
+            " x ": " \N{MULTIPLICATION SIGN} ",
+            "lambda": "\N{GREEK SMALL LETTER LAMDA}",
+        }
+        text = pattern
+        for ascii_, sign in signs.items():
+            text = text.replace(ascii_, sign)
         expect(self.readout).to_have_text(re.compile(f"^{text}$"))
 
     def line(self, node: int) -> Locator:
@@ -85,6 +92,15 @@ class CurvePage:
         """What says that the curve is connected: a line, or the editor where the front end goes on showing it."""
         said = self.page.locator(".deradiff-line, .deradiff-curve .message")
         return said.filter(has_text="The curve comes from its input.", visible=True)
+
+    @property
+    def fields(self) -> Locator:
+        """Where the chosen point's coordinates can be typed."""
+        return self.part(".row input")
+
+    @property
+    def menu(self) -> Locator:
+        return self.part(".menu")
 
     def place(self, x: float, y: float) -> tuple[float, float]:
         """Where in the window a progress and a factor are."""
