@@ -51,7 +51,8 @@ def _choice(scorer: dict[str, object], prompt: str, rule: str) -> tuple[Node, ..
 
 def _seen(prefix: str, trained_beta: float) -> tuple[Group, ...]:
     shown = {"images": _IMAGES, "sweep": _SWEEP, "scores": _SCORES}
-    viewer = Node("viewer", "DeRaDiffSweepViewer", inputs=shown, size=(420, 560))
+    viewed = shown | {"chosen": "pick.lambda"}
+    viewer = Node("viewer", "DeRaDiffSweepViewer", inputs=viewed, size=(420, 560))
     grid = Node(
         "grid", "DeRaDiffSweepGrid", values={"trained_beta": trained_beta, "cell_size": 256}, inputs=shown, size=NARROW
     )

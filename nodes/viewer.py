@@ -26,35 +26,49 @@ class DeRaDiffSweepViewer(io.ComfyNode):
             category=f"{CATEGORY}/sweep",
             is_output_node=True,
             search_aliases=["lambda slider", "compare lambda", "lambda viewer"],
-            description="Look at a sweep in the node: drag a slider over lambda, hold the image to compare with lambda 0, and write the "
-            "lambda you choose into a realigning node.",
+            description="Look at a sweep in the node: drag a slider over lambda, compare with any other lambda by holding, wiping or side by "
+            "side, and write the lambda you choose into a realigning node.",
             inputs=[
                 io.Image.Input("images", tooltip="The sweep's latent, decoded: one image for each lambda and sample."),
                 SweepType.Input("sweep", tooltip="The sweep that the images belong to."),
                 ScoresType.Input("scores", optional=True, tooltip="Scores of the same images, shown below each image."),
+                io.Float.Input(
+                    "chosen",
+                    optional=True,
+                    force_input=True,
+                    tooltip="The lambda that Pick Lambda chose, or any other: the viewer opens on it and marks it.",
+                ),
             ],
             outputs=[],
         )
 
     @classmethod
-    def execute(cls, images: torch.Tensor, sweep: Sweep, scores: Scores | None = None) -> io.NodeOutput:
+    def execute(
+        cls, images: torch.Tensor, sweep: Sweep, scores: Scores | None = None, chosen: float | None = None
+    ) -> io.NodeOutput:
         sweep.check(images)
         if scores is not None:
             scores.check(images)
+        if chosen is not None and not math.isfinite(chosen):
+            raise ValueError(f"chosen: expected a finite lambda, got {chosen}. Connect the lambda of Pick Lambda.")
         files = ui.PreviewImage(images[..., :3], cls=cls).values
-        return io.NodeOutput(ui={UI_KEY: [payload(sweep, files, scores)]})
+        return io.NodeOutput(ui={UI_KEY: [payload(sweep, files, scores, chosen)]})
 
 
-def payload(sweep: Sweep, files: Sequence[Mapping[str, str]], scores: Scores | None) -> dict[str, Any]:
-    """What js/sweep/results.js reads, as JSON: {scorer, entries: [{lambda, method, seconds, kl, kl_error, samples: [{image, score}]}]}.
+def payload(
+    sweep: Sweep, files: Sequence[Mapping[str, str]], scores: Scores | None, chosen: float | None
+) -> dict[str, Any]:
+    """What js/sweep/results.js reads, as JSON:
+    {scorer, chosen, entries: [{lambda, method, seconds, kl, kl_error, samples: [{image, score}]}]}.
 
-    files: {filename, subfolder, type} of each image. kl: the mean over the samples in nats; kl_error: how far it may be off,
+    files: {filename, subfolder, type} of each image. chosen: the lambda to open on, None without one. kl: the mean over the samples in nats; kl_error: how far it may be off,
     0 where it was measured directly. Unknown values are None.
     """
     values = scores.values if scores else [math.nan] * len(files)
     samples = [{"image": dict(file), "score": _known(value)} for file, value in zip(files, values, strict=True)]
     return {
         "scorer": scores.name if scores else None,
+        "chosen": chosen,
         "entries": [_entry(entry, part) for entry, part in zip(sweep.entries, sweep.parts(samples), strict=True)],
     }
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import folder_paths
 import pytest
 import torch
+from deradiff.nodes.pick import DeRaDiffPickLambda
 from deradiff.nodes.viewer import UI_KEY, DeRaDiffSweepViewer
 from deradiff.nodes.wires import INTERPOLATED, REALIGNED, Entry, Scores, Sweep
 from PIL import Image
@@ -79,6 +80,27 @@ def test_without_scores_none_are_told() -> None:
     payload = _payload()
     assert payload["scorer"] is None
     assert all(sample["score"] is None for entry in payload["entries"] for sample in entry["samples"])
+
+
+@pytest.mark.parametrize("chosen", [None, 0.5, 0.7])
+def test_the_chosen_lambda_is_told(chosen: float | None) -> None:
+    (payload,) = DeRaDiffSweepViewer.execute(_images(), SWEEP, None, chosen).ui[UI_KEY]
+    assert payload["chosen"] == chosen
+
+
+def test_pick_lambda_s_choice_arrives() -> None:
+    """The node's first output, as it is connected in a workflow."""
+    scores = Scores("sharpness", (0.1, 0.2, 0.8, 0.9, 0.3, 0.4, 1.5, 1.5))
+    picked = DeRaDiffPickLambda.execute(_images(), SWEEP, scores, "highest mean", 100.0)
+    (payload,) = DeRaDiffSweepViewer.execute(_images(), SWEEP, scores, picked.args[0]).ui[UI_KEY]
+    assert payload["chosen"] == 0.5, "the interpolated weights score higher, and are no choice"
+
+
+@pytest.mark.parametrize("chosen", [math.nan, math.inf])
+def test_a_chosen_lambda_that_is_no_number_is_refused(chosen: float, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=f"chosen: expected a finite lambda, got {chosen}"):
+        DeRaDiffSweepViewer.execute(_images(), SWEEP, None, chosen)
+    assert not any(tmp_path.iterdir()), "nothing is saved before the check"
 
 
 def test_only_our_own_key_is_told_so_that_the_front_end_draws_no_gallery() -> None:
