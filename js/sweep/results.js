@@ -2,12 +2,13 @@
 // Pure: no DOM, no ComfyUI. The results are those of nodes/viewer.py.
 
 import { lambdaText, shortNumber, withError } from "../lib/numbers.js";
+import { sweepWords } from "./sweep_words.js";
 
 /**
  * @typedef {{filename: string, subfolder: string, type: string}} ImageRef
  * @typedef {{image: ImageRef, score: number | null}} Sample
  * @typedef {{lambda: number, method: string, seconds: number | null, kl: number | null, kl_error?: number | null, samples: Sample[]}} Entry
- * @typedef {{scorer: string | null, entries: Entry[]}} Sweep
+ * @typedef {{scorer: string | null, chosen?: number | null, entries: Entry[]}} Sweep
  */
 
 export const REALIGNED = "realigned";
@@ -57,29 +58,41 @@ export function nearest(entries, lambda) {
 }
 
 /**
- * What an image is compared with: lambda 0, the reference; the smallest lambda where 0 was not swept.
+ * Whether this is the entry that was chosen: by lambda, of the realigned ones.
  * @param {Sweep} sweep
- * @returns {Entry}
+ * @param {Entry} entry
+ * @returns {boolean}
  */
-export function baseline(sweep) {
-  return entriesOf(sweep, methodsOf(sweep)[0])[0];
+export function isChosen(sweep, entry) {
+  return entry.method === REALIGNED && typeof sweep.chosen === "number" && Math.abs(entry.lambda - sweep.chosen) < 1e-9;
+}
+
+/**
+ * "λ = 0.50", "λ = 0.50 (weights)".
+ * @param {Entry} entry
+ * @param {import("./sweep_words.js").SweepWords} words
+ * @returns {string}
+ */
+export function label(entry, words = sweepWords()) {
+  return `\u03bb = ${lambdaText(entry.lambda)}${entry.method === INTERPOLATED ? ` (${words.weights})` : ""}`;
 }
 
 /**
  * "λ = 0.50 · KL 12.3 nats · 1.2 s · score 0.31"; unknown parts are left out.
  * @param {Entry} entry
  * @param {number} sample
+ * @param {import("./sweep_words.js").SweepWords} words
  * @returns {string}
  */
-export function readout(entry, sample) {
+export function readout(entry, sample, words = sweepWords()) {
   const score = entry.samples[sample]?.score;
   const known = (/** @type {number | null | undefined} */ value) => value !== null && value !== undefined;
-  const parts = [`λ = ${lambdaText(entry.lambda)}`];
-  if (entry.method === INTERPOLATED) parts.push("weights");
-  if (known(entry.kl)) parts.push(`KL ${withError(entry.kl, entry.kl_error)} nats`);
-  if (known(entry.seconds)) parts.push(`${entry.seconds.toFixed(1)} s`);
-  if (known(score)) parts.push(`score ${shortNumber(score)}`);
-  return parts.join(" · ");
+  const parts = [`\u03bb = ${lambdaText(entry.lambda)}`];
+  if (entry.method === INTERPOLATED) parts.push(words.weights);
+  if (known(entry.kl)) parts.push(words.nats(withError(entry.kl, entry.kl_error)));
+  if (known(entry.seconds)) parts.push(words.seconds(entry.seconds.toFixed(1)));
+  if (known(score)) parts.push(words.score(shortNumber(score)));
+  return parts.join(" \u00b7 ");
 }
 
 /**

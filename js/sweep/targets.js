@@ -20,7 +20,7 @@ export function targetsIn(graph, path = "", seen = new Set()) {
   if (!graph || seen.has(graph)) return [];
   seen.add(graph);
   return (graph.nodes ?? graph._nodes ?? []).flatMap((/** @type {any} */ node) => {
-    if (node.subgraph) return targetsIn(node.subgraph, `${path}${titleOf(node)} › `, seen);
+    if (node.subgraph) return targetsIn(node.subgraph, `${path}${titleOf(node)} \u203a `, seen);
     if (!REALIGNING.includes(kindOf(node))) return [];
     return [{ key: `${graph.id}:${node.id}`, label: `${path}${titleOf(node)} (#${node.id})`, node }];
   });
@@ -31,19 +31,18 @@ export function targetsIn(graph, path = "", seen = new Set()) {
  * @param {Target} target
  * @param {number} lambda
  * @param {any} canvas what widget callbacks are given
+ * @param {import("./sweep_words.js").SweepWords} words
  * @returns {string} what was done, or why it could not be
  */
-export function writeLambda(target, lambda, canvas) {
+export function writeLambda(target, lambda, canvas, words) {
   const { node, label } = target;
   const widget = node.widgets?.find((/** @type {any} */ each) => each.name === "lambda");
-  if (!widget) return `${label} has no lambda widget.`;
-  if (isLinked(node, "lambda")) {
-    return `The lambda of ${label} is connected to another node. Remove that link to set it here.`;
-  }
+  if (!widget) return words.noWidget(label);
+  if (isLinked(node, "lambda")) return words.linked(label);
   const { min = 0, max = Infinity } = widget.options ?? {};
-  if (lambda < min || lambda > max) return `${label} takes a lambda from ${min} to ${max}, not ${lambda}.`;
+  if (lambda < min || lambda > max) return words.outside(label, min, max, lambda);
   writeWidget(node, widget, lambda, canvas);
-  return `λ = ${widget.value} is set in ${label}.`;
+  return words.written(widget.value, label);
 }
 
 /**

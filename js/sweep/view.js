@@ -1,70 +1,79 @@
-// The sweep viewer's element: an image, a slider over lambda, thumbnails, and the button that uses a lambda.
+// The sweep viewer's element: two images, a slider over lambda, thumbnails, and the button that uses a lambda.
 // DOM only: what it needs of ComfyUI comes in through `Host`.
 
 import { button, keep, keepKey, listener, make } from "../lib/dom.js";
 import { lambdaText } from "../lib/numbers.js";
-import { INTERPOLATED, baseline, entriesOf, imagePath, methodsOf, nearest, readout } from "./results.js";
+import { CompareBar, listOptions } from "./compare_bar.js";
+import { choicesOf, knownKey, otherOf } from "./comparison.js";
+import { Overlay } from "./overlay.js";
+import { INTERPOLATED, entriesOf, imagePath, isChosen, label, methodsOf, nearest, readout } from "./results.js";
+import { Stage } from "./stage.js";
 import { Thumbs } from "./thumbs.js";
 
 /**
  * @typedef {import("./results.js").Sweep} Sweep
  * @typedef {import("./results.js").Entry} Entry
- * @typedef {{lambda: number | null, sample: number, method: string | null, target: string | null}} State
+ * @typedef {{
+ *   lambda: number | null, sample: number, method: string | null, target: string | null,
+ *   mode: import("./stage.js").Mode, other: string | null, chosen: number | null,
+ * }} State lambda: null before one was chosen here; other: a key of comparison.js
  * @typedef {{
  *   url: (path: string) => string,
  *   targets: () => {key: string, label: string}[],
  *   use: (key: string, lambda: number) => string,
  *   wheel: (event: WheelEvent) => void,
+ *   menu: (event: MouseEvent, image: HTMLImageElement | null) => void,
  * }} Host
  */
 
 export const HEIGHT = 430; // pixels, the least
-const EMPTY = "Queue the workflow to see the sweep here.";
-const GONE = "ComfyUI has deleted these temporary images. Queue the workflow again.";
-const NO_TARGET = "There is no KSampler (DeRaDiff) or Realign Model in this workflow.";
-const HOLD_KEYS = [" ", "Enter"];
+export const NAME = "deradiff-sweep"; // the element's class
+
+/** @returns {State} */
+export const firstState = () => ({ lambda: null, sample: 0, method: null, target: null, mode: "hold", other: null, chosen: null });
 
 export class SweepView {
   /** @type {Sweep | null} */ #sweep = null;
   /** @type {AbortController | null} */ #listening = null;
-  #holding = false;
 
   /**
    * @param {Host} host
    * @param {State} state kept outside, so that it survives when the node is recreated
+   * @param {import("./sweep_words.js").SweepWords} words
    */
-  constructor(host, state) {
+  constructor(host, state, words) {
     this.host = host;
     this.state = state;
+    this.words = words;
     this.#build();
     this.show(null);
   }
 
   #build() {
-    this.image = make("img", "", { alt: "", draggable: false });
-    this.shown = make("span", "tag shown");
-    this.hint = make("span", "tag hint");
-    this.message = make("div", "message", { role: "status" });
-    this.stage = make("div", "stage", { tabIndex: 0, role: "button" }, [this.image, this.shown, this.hint, this.message]);
+    const { words } = this;
+    this.stage = new Stage(words, { click: () => this.overlay.toggle(), held: () => this.#sweep && this.#drawNumbers() });
+    this.compared = make("div", "compared");
     this.readout = make("div", "readout", { "aria-live": "polite" });
-    this.previous = button("", { textContent: "‹", "aria-label": "Previous sample" });
-    this.next = button("", { textContent: "›", "aria-label": "Next sample" });
+    this.previous = button("icon", { textContent: "\u2039", title: words.previous, "aria-label": words.previous });
+    this.next = button("icon", { textContent: "\u203a", title: words.next, "aria-label": words.next });
     this.sample = make("span");
     this.samples = make("div", "row samples", {}, [this.previous, this.sample, this.next]);
-    this.interpolated = button("interpolated", {
-      textContent: "Merged weights",
-      title: "Show the models with interpolated weights instead of the realigned ones",
-    });
+    this.interpolated = button("interpolated", { textContent: words.merged, title: words.mergedTitle });
     this.slider = make("input", "", { type: "range", min: "0", step: "1", "aria-label": "lambda" });
-    this.thumbs = new Thumbs();
-    this.select = make("select", "", { "aria-label": "The node to write lambda into" });
+    this.comparing = new CompareBar(words);
+    this.thumbs = new Thumbs(words);
+    this.select = make("select", "target", { "aria-label": words.target, title: words.target });
     this.status = make("div", "status", { role: "status" });
-    this.use = button("use", { textContent: "Use this λ" });
-    this.bar = make("div", "row", {}, [this.readout, this.interpolated]);
-    this.track = make("div", "row", {}, [this.slider, this.samples]);
+    this.use = button("use", { textContent: words.use });
+    const numbers = make("div", "numbers", {}, [this.compared, this.readout]);
+    const bar = make("div", "row", {}, [numbers, this.interpolated]);
+    const track = make("div", "row", {}, [this.slider, this.samples]);
     this.foot = make("div", "row foot", {}, [this.status, this.select, this.use]);
-    this.element = make("div", "deradiff-sweep widget-expands", {}, [this.stage, this.bar, this.track, this.thumbs.element, this.foot]);
+    this.controls = make("div", "controls", {}, [bar, track, this.comparing.element, this.thumbs.element, this.foot]);
+    this.panel = make("div", "panel", {}, [this.stage.element, this.controls]);
+    this.element = make("div", `${NAME} widget-expands`, {}, [this.panel]);
     this.element.style.setProperty("--deradiff-height", `${HEIGHT}px`);
+    this.overlay = new Overlay(this.panel, NAME, () => this.#sweep && this.#draw());
   }
 
   /** Start listening; possible again after stop(). */
@@ -73,22 +82,18 @@ export class SweepView {
     this.#listening = new AbortController();
     const { signal } = this.#listening;
     const on = listener(signal);
-    on(this.element, "pointerdown pointermove pointerup dblclick contextmenu", keep);
+    on(this.element, "pointerdown pointermove pointerup dblclick", keep);
     on(this.element, "keydown keyup", keepKey);
     on(this.element, "wheel", (event) => this.host.wheel(event));
+    on(this.element, "contextmenu", (event) => this.host.menu(event, this.#imageAt(event)));
     on(this.element, "pointerenter focusin", () => this.refreshTargets());
+    document.addEventListener("wheel", (event) => this.thumbs.wheel(event), { signal, capture: true, passive: false });
+    on(this.panel, "keydown", (event) => this.#step(event));
     on(this.slider, "input", () => this.#choose(Number(this.slider.value)));
-    on(this.slider, "keydown", (event) => this.#step(event));
-    on(this.slider, "pointerup", () => this.stage.focus({ preventScroll: true })); // has the same keys, and ComfyUI leaves undo to inputs
-    on(this.stage, "pointerdown", (event) => event.button === 0 && this.#hold(true, event.pointerId));
-    on(this.stage, "pointerup pointercancel lostpointercapture blur", () => this.#hold(false));
-    on(this.stage, "keydown", (event) => this.#stageKey(event));
-    on(this.stage, "keyup", (event) => HOLD_KEYS.includes(event.key) && this.#hold(false));
-    on(this.image, "error", () => this.#say(GONE));
-    on(this.image, "load", () => this.#say(""));
+    on(this.slider, "pointerup", () => this.stage.element.focus({ preventScroll: true })); // has the same keys, and ComfyUI leaves undo to inputs
     for (const [type, missing] of /** @type {[string, boolean][]} */ ([["error", true], ["load", false]])) {
       const mark = (/** @type {any} */ event) => event.target.classList.toggle("missing", missing);
-      this.element.addEventListener(type, mark, { signal, capture: true }); // these do not bubble
+      this.panel.addEventListener(type, mark, { signal, capture: true }); // these do not bubble
     }
     on(this.previous, "click", () => this.#sample(-1));
     on(this.next, "click", () => this.#sample(1));
@@ -96,10 +101,18 @@ export class SweepView {
     on(this.thumbs.element, "click", (event) => this.#choose(this.thumbs.placeOf(event.target) ?? this.#place));
     on(this.select, "change", () => (this.state.target = this.select.value));
     on(this.use, "click", () => this.#use());
+    this.stage.start(on);
+    this.overlay.start(on);
+    this.comparing.start(on, {
+      other: (key) => this.#set({ other: key }),
+      mode: (mode) => this.#set({ mode }),
+      enlarge: () => this.overlay.toggle(),
+    });
   }
 
   /** Stop listening. */
   stop() {
+    this.overlay.close();
     this.#listening?.abort();
     this.#listening = null;
   }
@@ -108,41 +121,41 @@ export class SweepView {
   show(sweep) {
     if (sweep && sweep === this.#sweep) return this.refreshTargets();
     this.#sweep = sweep;
-    this.#holding = false;
-    this.stage.classList.toggle("empty", !sweep);
-    for (const part of [this.bar, this.track, this.thumbs.element, this.foot, this.hint, this.shown, this.image]) part.hidden = !sweep;
-    if (!sweep) {
-      this.image.removeAttribute("src");
-      this.stage.setAttribute("aria-label", EMPTY);
-      this.#say(EMPTY);
-      return;
-    }
+    this.stage.element.classList.toggle("empty", !sweep);
+    this.controls.hidden = !sweep;
+    if (!sweep) return this.stage.clear(this.words.empty);
+    const { state } = this;
     const methods = methodsOf(sweep);
-    if (!methods.includes(this.state.method ?? "")) this.state.method = methods[0];
-    this.state.sample = Math.min(this.state.sample, sweep.entries[0].samples.length - 1);
+    if (!methods.includes(state.method ?? "")) state.method = methods[0];
+    state.sample = Math.min(state.sample, sweep.entries[0].samples.length - 1);
+    if (typeof sweep.chosen === "number" && sweep.chosen !== state.chosen) Object.assign(state, { lambda: null, chosen: sweep.chosen });
     this.interpolated.hidden = methods.length < 2;
     this.samples.hidden = sweep.entries[0].samples.length < 2;
-    const reference = `λ = ${lambdaText(baseline(sweep).lambda)}`;
-    this.hint.textContent = `Hold to compare with ${reference}`;
-    this.stage.setAttribute("aria-label", `The image. Hold it, or the space bar, to compare with ${reference}.`);
     this.status.textContent = "";
     this.refreshTargets();
     this.#draw();
+  }
+
+  /** @returns {boolean} whether there is a sweep to see */
+  get isEmpty() {
+    return !this.#sweep;
+  }
+
+  /** @returns {HTMLImageElement | null} the image that a menu of the node is about */
+  get image() {
+    return this.#sweep && (this.stage.holding ? this.stage.other : this.stage.shown);
   }
 
   /** Update the nodes that lambda can be written into: the graph may have changed. */
   refreshTargets() {
     const targets = this.host.targets();
     if (!targets.some(({ key }) => key === this.state.target)) this.state.target = targets[0]?.key ?? null;
-    const known = [...this.select.options].map((option) => `${option.value} ${option.text}`).join("\n");
-    if (known !== targets.map(({ key, label }) => `${key} ${label}`).join("\n")) {
-      this.select.replaceChildren(...targets.map(({ key, label }) => make("option", "", { value: key, textContent: label })));
-    }
+    listOptions(this.select, targets);
     this.select.value = this.state.target ?? "";
     this.select.hidden = targets.length < 2;
     this.foot.classList.toggle("several", targets.length > 1);
     this.use.disabled = !targets.length;
-    this.use.title = targets.length ? `Write it into ${this.select.selectedOptions[0].text}` : NO_TARGET;
+    this.use.title = targets.length ? this.words.useIn(this.select.selectedOptions[0].text) : this.words.noTarget;
   }
 
   /** @returns {Entry[]} the entries on the slider */
@@ -150,37 +163,59 @@ export class SweepView {
     return this.#sweep ? entriesOf(this.#sweep, this.state.method ?? "") : [];
   }
 
-  /** @returns {number} the position on the slider; initially the middle */
+  /** @returns {number} the position on the slider; at first that of the chosen lambda, the middle without one */
   get #place() {
     const entries = this.#entries;
-    return this.state.lambda === null ? entries.length >> 1 : nearest(entries, this.state.lambda);
+    const lambda = this.state.lambda ?? this.#sweep?.chosen ?? null;
+    return lambda === null ? entries.length >> 1 : nearest(entries, lambda);
   }
 
   #draw() {
+    const sweep = /** @type {Sweep} */ (this.#sweep);
     const entries = this.#entries;
     const place = this.#place;
-    const { sample } = this.state;
+    const { sample, method, mode, other } = this.state;
     this.slider.max = String(entries.length - 1);
     this.slider.value = String(place);
     this.slider.disabled = entries.length < 2;
-    this.slider.setAttribute("aria-valuetext", `λ = ${lambdaText(entries[place].lambda)}`);
-    this.readout.textContent = readout(entries[place], sample);
-    this.readout.title = this.readout.textContent + (this.#sweep?.scorer ? ` (${this.#sweep.scorer})` : "");
+    this.slider.setAttribute("aria-valuetext", `\u03bb = ${lambdaText(entries[place].lambda)}`);
     this.sample.textContent = `${sample + 1} / ${entries[place].samples.length}`;
-    this.sample.setAttribute("aria-label", `Sample ${sample + 1} of ${entries[place].samples.length}`);
-    this.interpolated.setAttribute("aria-pressed", String(this.state.method === INTERPOLATED));
-    this.#drawImage();
-    this.thumbs.draw(entries, place, sample, (entry) => this.#url(entry));
+    this.sample.setAttribute("aria-label", this.words.sample(sample + 1, entries[place].samples.length));
+    this.interpolated.setAttribute("aria-pressed", String(method === INTERPOLATED));
+    this.stage.draw(this.#picture(entries[place]), this.#picture(this.#other), mode);
+    this.comparing.draw(choicesOf(sweep, method ?? "", this.words), knownKey(sweep, other), mode, this.overlay.isOpen);
+    this.thumbs.draw(entries, place, sample, (entry) => this.#url(entry), (entry) => isChosen(sweep, entry));
+    this.#drawNumbers();
   }
 
-  #drawImage() {
-    if (!this.#sweep) return;
-    const entry = this.#holding ? baseline(this.#sweep) : this.#entries[this.#place];
-    const url = this.#url(entry);
-    this.shown.textContent = `λ = ${lambdaText(entry.lambda)}${entry.method === INTERPOLATED ? " (weights)" : ""}`;
-    this.stage.classList.toggle("holding", this.#holding);
-    this.image.alt = this.shown.textContent;
-    if (this.image.getAttribute("src") !== url) this.image.src = url;
+  /** The numbers of what is seen: of both images where both are. */
+  #drawNumbers() {
+    const shown = this.#entries[this.#place];
+    const both = this.state.mode !== "hold";
+    this.#say(this.readout, this.stage.holding ? this.#other : shown);
+    this.#say(this.compared, this.#other);
+    this.compared.hidden = !both;
+    this.panel.classList.toggle("both", both);
+  }
+
+  /**
+   * @param {HTMLElement} line
+   * @param {Entry} entry
+   */
+  #say(line, entry) {
+    line.textContent = readout(entry, this.state.sample, this.words);
+    line.title = line.textContent + (this.#sweep?.scorer ? ` (${this.#sweep.scorer})` : "");
+  }
+
+  /** @returns {Entry} what the shown image is compared with */
+  get #other() {
+    return otherOf(/** @type {Sweep} */ (this.#sweep), this.state.other, this.#entries[this.#place]);
+  }
+
+  /** @param {Entry} entry */
+  #picture(entry) {
+    const mark = isChosen(/** @type {Sweep} */ (this.#sweep), entry) ? " \u2605" : "";
+    return { url: this.#url(entry), label: label(entry, this.words) + mark };
   }
 
   /** @param {Entry} entry */
@@ -188,64 +223,49 @@ export class SweepView {
     return this.host.url(imagePath(entry.samples[this.state.sample].image));
   }
 
-  /** @param {string} text over the image; empty hides it */
-  #say(text) {
-    this.message.textContent = text;
-    this.message.hidden = !text;
+  /**
+   * @param {MouseEvent} event
+   * @returns {HTMLImageElement | null} the image under the pointer; elsewhere the one that is seen
+   */
+  #imageAt(event) {
+    const target = /** @type {Element} */ (event.target);
+    const image = target.closest("img") ?? target.closest(".thumbs > button")?.querySelector("img") ?? null;
+    return image ?? this.image;
+  }
+
+  /** @param {Partial<State>} changes */
+  #set(changes) {
+    Object.assign(this.state, changes);
+    this.#draw();
   }
 
   /** @param {number} place */
   #choose(place) {
     const entries = this.#entries;
     if (!entries.length) return;
-    this.state.lambda = entries[Math.max(0, Math.min(entries.length - 1, place))].lambda;
     this.status.textContent = "";
-    this.#draw();
+    this.#set({ lambda: entries[Math.max(0, Math.min(entries.length - 1, place))].lambda });
   }
 
   /** @param {number} by */
   #sample(by) {
     const count = this.#sweep?.entries[0].samples.length ?? 1;
-    this.state.sample = (this.state.sample + by + count) % count;
-    this.#draw();
+    this.#set({ sample: (this.state.sample + by + count) % count });
   }
 
   #toggle() {
     const [first, second] = methodsOf(/** @type {Sweep} */ (this.#sweep));
-    this.state.lambda = this.#entries[this.#place].lambda;
-    this.state.method = this.state.method === first ? second : first;
-    this.#draw();
+    const { lambda } = this.#entries[this.#place];
+    this.#set({ lambda, method: this.state.method === first ? second : first });
   }
 
-  /**
-   * The slider's own keys are the browser's; these two work on the image as well.
-   * @param {KeyboardEvent} event
-   */
-  #stageKey(event) {
-    if (!hasModifier(event) && HOLD_KEYS.includes(event.key)) {
-      event.preventDefault();
-      this.#hold(true);
-    } else this.#step(event);
-  }
-
-  /** @param {KeyboardEvent} event arrow keys, Home and End, the same in every browser */
+  /** @param {KeyboardEvent} event arrow keys, Home and End, the same in every browser; the lists have their own */
   #step(event) {
     const last = this.#entries.length - 1;
     const places = { ArrowLeft: this.#place - 1, ArrowDown: this.#place - 1, ArrowRight: this.#place + 1, ArrowUp: this.#place + 1, Home: 0, End: last };
-    if (hasModifier(event) || !(event.key in places)) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || !(event.key in places) || event.target instanceof HTMLSelectElement) return;
     event.preventDefault();
     this.#choose(places[/** @type {keyof typeof places} */ (event.key)]);
-  }
-
-  /**
-   * @param {boolean} down
-   * @param {number} [pointer]
-   */
-  #hold(down, pointer) {
-    if (!this.#sweep || this.#holding === down) return;
-    this.#holding = down;
-    if (down && pointer !== undefined) this.stage.setPointerCapture(pointer);
-    this.#drawImage();
   }
 
   #use() {
@@ -253,9 +273,4 @@ export class SweepView {
     if (!this.state.target) return;
     this.status.textContent = this.host.use(this.state.target, this.#entries[this.#place].lambda);
   }
-}
-
-/** @param {KeyboardEvent} event */
-function hasModifier(event) {
-  return event.ctrlKey || event.metaKey || event.altKey;
 }

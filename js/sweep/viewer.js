@@ -5,14 +5,17 @@ import { api } from "../../../scripts/api.js";
 import { app } from "../../../scripts/app.js";
 import { chain, decorate, keepPlace, passWheel, sized, whileInGraph } from "../lib/node_widgets.js";
 import { installStyle } from "../lib/style.js";
+import { lastOutput, locatorOf } from "./history.js";
+import { offerImages, openMenu } from "./image_menu.js";
 import { readSweep } from "./results.js";
 import { CSS, ID } from "./sweep_style.js";
+import { sweepWords } from "./sweep_words.js";
 import { targetsIn, writeLambda } from "./targets.js";
-import { HEIGHT, SweepView } from "./view.js";
+import { HEIGHT, SweepView, firstState } from "./view.js";
 
 const NODE = "DeRaDiffSweepViewer";
 const NAME = "sweep_viewer";
-const SIZE = [400, 560];
+const SIZE = [420, 580];
 
 /** @type {Map<any, SweepView>} the viewers of the nodes that are in a graph now */
 const viewers = new Map();
@@ -21,22 +24,22 @@ const states = new Map();
 
 const rootOf = (/** @type {any} */ node) => node.graph?.rootGraph ?? app.rootGraph;
 
-/** The key of a node in app.nodeOutputs: "5", or "<subgraph>:5". @param {any} node */
-function locator(node) {
-  const { graph } = node;
-  return !graph || graph === rootOf(node) ? String(node.id) : `${graph.id}:${node.id}`;
-}
-
-/** @param {any} node */
-function hostOf(node) {
+/**
+ * @param {any} node
+ * @param {import("./sweep_words.js").SweepWords} words
+ */
+function hostOf(node, words) {
+  const images = offerImages(node, () => viewers.get(node)?.image ?? null);
   return {
     url: (/** @type {string} */ path) => api.apiURL(path),
     targets: () => targetsIn(rootOf(node)),
     use: (/** @type {string} */ key, /** @type {number} */ lambda) => {
       const target = targetsIn(rootOf(node)).find((each) => each.key === key);
-      return target ? writeLambda(target, lambda, app.canvas) : "That node is no longer in the workflow.";
+      return target ? writeLambda(target, lambda, app.canvas, words) : words.gone;
     },
     wheel: (/** @type {WheelEvent} */ event) => passWheel(event, app.canvas),
+    menu: (/** @type {MouseEvent} */ event, /** @type {HTMLImageElement | null} */ image) =>
+      openMenu(node, event, images.ask, image, app.canvas),
   };
 }
 
@@ -47,21 +50,32 @@ function hostOf(node) {
 function update(node, outputs) {
   const viewer = viewers.get(node);
   if (!viewer || !node.graph) return;
-  const key = `${rootOf(node).id} ${locator(node)}`;
+  const locator = locatorOf(rootOf(node), node);
+  const key = `${rootOf(node).id} ${locator}`;
   if (!states.has(key)) states.set(key, viewer.state);
   viewer.state = /** @type {import("./view.js").State} */ (states.get(key));
-  viewer.show(readSweep(outputs?.[locator(node)]));
+  viewer.show(readSweep(outputs?.[locator]));
+}
+
+/** Show what the server remembers where the page does not: after it was reloaded. @param {any} node */
+async function recall(node) {
+  update(node, app.nodeOutputs);
+  if (!viewers.get(node)?.isEmpty) return;
+  const sweep = readSweep(await lastOutput(api, rootOf(node), locatorOf(rootOf(node), node)));
+  const viewer = viewers.get(node); // it may have gone or been filled in the meantime
+  if (sweep && viewer?.isEmpty) viewer.show(sweep);
 }
 
 /** @param {any} node */
 function addViewer(node) {
-  const view = new SweepView(hostOf(node), { lambda: null, sample: 0, method: null, target: null });
+  const words = sweepWords(app.extensionManager?.setting?.get("Comfy.Locale"));
+  const view = new SweepView(hostOf(node, words), firstState(), words);
   decorate(node, NAME, "DERADIFF_SWEEP_VIEWER", view.element, sized(HEIGHT));
   node.setSize([Math.max(node.size[0], SIZE[0]), Math.max(node.size[1], SIZE[1])]);
   whileInGraph(node, () => {
     viewers.set(node, view);
     view.start();
-    requestAnimationFrame(() => update(node, app.nodeOutputs));
+    requestAnimationFrame(() => recall(node).catch((error) => console.error("ComfyUI-DeRaDiff:", error)));
     return [() => viewers.delete(node), () => view.stop(), keepPlace(node, NAME, view.element, app.canvas)];
   });
   chain(node, "onExecuted", (output) => {

@@ -1,4 +1,5 @@
-"""ComfyUI's server in each front end and one Chromium, for all browser tests; the curve editor's page, LiteGraph and Nodes 2.0.
+"""ComfyUI's server in each front end and one Chromium, for all browser tests; the pages of the curve editor and of the sweep viewer,
+LiteGraph and Nodes 2.0.
 They end with this package: Playwright keeps an event loop running, in which nobody else may start another.
 """
 
@@ -9,10 +10,11 @@ from collections.abc import Iterator
 from importlib.metadata import version
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 from support import browser, checkpoints
 from support.browser import MODES, comfyui, environment
 from support.curve_page import CurvePage
+from support.viewer_page import VIEWER, Viewer, prompt
 
 PACKAGE, NEWER = environment.NEWER_FRONT_END.split("==")
 FRONT_ENDS = sorted({version(PACKAGE), NEWER})  # ComfyUI's own and the newer one, once if they are the same
@@ -57,3 +59,17 @@ def curve(opened: CurvePage) -> CurvePage:
     """The page with its graph as at first."""
     opened.reset()
     return opened
+
+
+@pytest.fixture(scope="package", params=MODES)
+def viewer(request: pytest.FixtureRequest, server: comfyui.Server, chromium: Browser) -> Iterator[Viewer]:
+    """The viewer in the page after one run, whose graph has one sampler."""
+    page = browser.opened(chromium, server, Comfy_VueNodes_Enabled=request.param == "nodes2")
+    browser.load(page, prompt(1), "one")
+    found = Viewer(page, request.param)
+    browser.frame(page, VIEWER)
+    expect(found.part(".message")).to_have_text("Queue the workflow to see the sweep here.")
+    found.screenshot("empty")
+    browser.queue(page)
+    yield found
+    page.context.close()

@@ -3,27 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 from support import browser
-from support.browser import MODES, comfyui
-from support.viewer_page import LAMBDAS, OTHER, SAMPLER, VIEWER, Viewer, prompt
-
-
-@pytest.fixture(scope="module", params=MODES)
-def viewer(request: pytest.FixtureRequest, server: comfyui.Server, chromium: Browser) -> Iterator[Viewer]:
-    """The viewer in the page after one run, whose graph has one sampler."""
-    page = browser.opened(chromium, server, Comfy_VueNodes_Enabled=request.param == "nodes2")
-    browser.load(page, prompt(1), "one")
-    found = Viewer(page, request.param)
-    browser.frame(page, VIEWER)
-    expect(found.part(".message")).to_have_text("Queue the workflow to see the sweep here.")
-    found.screenshot("empty")
-    browser.queue(page)
-    yield found
-    page.context.close()
+from support.browser import comfyui
+from support.viewer_page import LAMBDAS, OTHER, SAMPLER, VIEWER, Viewer
 
 
 def test_a_missing_chromium_is_an_error_that_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -51,7 +36,7 @@ def test_drag_scrubs_and_leaves_the_node_where_it_is(viewer: Viewer) -> None:
     seen = []
     for part in (0.98, 0.7, 0.3, 0.02):
         viewer.page.mouse.move(box["x"] + part * box["width"], middle, steps=4)
-        seen.append(viewer.part(".shown").text_content().removeprefix("λ = "))
+        seen.append(viewer.part(".shown-tag").text_content().removeprefix("λ = "))
     viewer.page.mouse.up()
     assert seen == LAMBDAS[::-1]
     viewer.shows("0.00")
@@ -59,7 +44,7 @@ def test_drag_scrubs_and_leaves_the_node_where_it_is(viewer: Viewer) -> None:
 
 
 def test_keys_go_to_the_next_the_first_and_the_last(viewer: Viewer) -> None:
-    for place in (viewer.slider, viewer.part(".stage")):
+    for place in (viewer.slider, viewer.part(".stage"), viewer.part(".thumbs button").first, viewer.part(".use")):
         place.focus()
         for key, weight in (("Home", "0.00"), ("ArrowRight", "0.25"), ("ArrowUp", "0.50"), ("End", "1.00")):
             viewer.page.keyboard.press(key)
@@ -74,13 +59,14 @@ def test_holding_compares_with_lambda_0(viewer: Viewer) -> None:
     viewer.choose("1.00")
     chosen, reference = viewer.image(), viewer.part(".thumbs img").first.get_attribute("src")
     viewer.part(".stage").hover()
-    expect(viewer.part(".hint")).to_have_text("Hold to compare with λ = 0.00")
+    expect(viewer.part(".hint")).to_have_text("Click to enlarge, hold to compare with λ = 0.00")
     viewer.page.mouse.down()
     viewer.page.mouse.move(5, 5)
-    expect(viewer.part(".shown")).to_have_text("λ = 0.00")
+    expect(viewer.part(".tag:visible").first).to_have_text("λ = 0.00")
+    expect(viewer.part(".readout")).to_contain_text("λ = 0.00 · KL 0 nats")
     assert viewer.image() == reference != chosen
     viewer.page.mouse.up()
-    expect(viewer.part(".shown")).to_have_text("λ = 1.00")
+    viewer.shows("1.00")
     viewer.part(".stage").focus()
     viewer.page.keyboard.down("Space")
     assert viewer.image() == reference
@@ -115,7 +101,7 @@ def test_interpolated_weights_are_a_second_row_of_images(viewer: Viewer) -> None
 
 def test_use_writes_into_the_only_sampler(viewer: Viewer) -> None:
     viewer.choose("0.25")
-    expect(viewer.part("select")).to_be_hidden()
+    expect(viewer.part(".target")).to_be_hidden()
     viewer.part(".use").click()
     expect(viewer.part(".status")).to_contain_text("λ = 0.25 is set in KSampler (DeRaDiff)")
     assert viewer.widget(SAMPLER) == 0.25
@@ -129,7 +115,7 @@ def test_comfyui_s_keys_work_after_a_click_and_a_drag(viewer: Viewer) -> None:
     page.evaluate("() => { window.queued = 0; window.app.queuePrompt = async () => (window.queued += 1); }")
     places = [
         lambda: viewer.choose("1.00"),
-        lambda: viewer.part(".stage").click(),
+        lambda: viewer.part(".stage").click(delay=400),
         lambda: page.mouse.click(box["x"] + box["width"] - 2, box["y"] + box["height"] / 2),
     ]
     for place in places:
@@ -157,9 +143,9 @@ def test_use_writes_into_the_chosen_of_two(viewer: Viewer) -> None:
     viewer.add_sampler("Final")
     viewer.choose("1.00")
     viewer.part(".use").hover()
-    expect(viewer.part("select")).to_be_visible()
-    assert viewer.part("select option").count() == 2
-    viewer.part("select").select_option(label=f"Final (#{OTHER})")
+    expect(viewer.part(".target")).to_be_visible()
+    assert viewer.part(".target option").count() == 2
+    viewer.part(".target").select_option(label=f"Final (#{OTHER})")
     viewer.part(".use").click()
     expect(viewer.part(".status")).to_contain_text("λ = 1 is set in Final")
     assert (viewer.widget(SAMPLER), viewer.widget(OTHER)) == (0.25, 1.0)
@@ -167,7 +153,7 @@ def test_use_writes_into_the_chosen_of_two(viewer: Viewer) -> None:
 
 
 def test_a_linked_lambda_is_reported(viewer: Viewer) -> None:
-    viewer.link_lambda(OTHER)
+    viewer.link_number(OTHER, "lambda")
     viewer.choose("0.50")
     viewer.part(".use").click()
     expect(viewer.part(".status")).to_contain_text("connected to another node")
@@ -175,7 +161,7 @@ def test_a_linked_lambda_is_reported(viewer: Viewer) -> None:
     viewer.page.evaluate("id => window.app.graph.remove(window.app.graph.getNodeById(id))", OTHER)
     viewer.page.mouse.move(5, 700)
     viewer.slider.hover()
-    expect(viewer.part("select")).to_be_hidden()
+    expect(viewer.part(".target")).to_be_hidden()
 
 
 def test_a_queue_from_the_cache_keeps_what_is_shown(viewer: Viewer) -> None:
@@ -212,7 +198,7 @@ def test_saved_and_loaded_again(viewer: Viewer) -> None:
     saved = viewer.saved()
     (node,) = (node for node in saved["nodes"] if node["id"] == VIEWER)
     assert not node.get("widgets_values") and not node.get("outputs")
-    assert all(slot["link"] is not None for slot in node["inputs"])
+    assert {slot["name"] for slot in node["inputs"] if slot["link"] is None} == {"chosen"}
     viewer.load(saved)
     browser.queue(viewer.page)
     viewer.shows("0.50")
@@ -242,7 +228,7 @@ def test_images_that_were_deleted_are_missed_in_plain_words(viewer: Viewer) -> N
     )
     expect(viewer.part(".message")).to_contain_text("Queue the workflow again")
     expect(viewer.part(".readout")).to_contain_text("KL")
-    expect(viewer.part("img.missing")).to_have_count(1 + len(LAMBDAS))
+    expect(viewer.part("img.missing")).to_have_count(2 + len(LAMBDAS))
     viewer.screenshot("gone")
     viewer.page.evaluate("id => window.app.graph.getNodeById(id).onExecuted(null)", VIEWER)
     viewer.shows("0.50")
@@ -252,6 +238,8 @@ def test_images_that_were_deleted_are_missed_in_plain_words(viewer: Viewer) -> N
 def test_in_the_light_theme(viewer: Viewer) -> None:
     viewer.page.evaluate("() => window.app.extensionManager.setting.set('Comfy.ColorPalette', 'light')")
     viewer.page.wait_for_timeout(300)
+    dark = "element => getComputedStyle(element).color.match(/[\\d.]+/g).slice(0, 3).every((part) => part < 90)"
+    assert viewer.part(".readout").evaluate(dark), "dark letters on the light node"
     viewer.screenshot("light")
     viewer.page.evaluate("() => window.app.extensionManager.setting.set('Comfy.ColorPalette', 'dark')")
 
@@ -284,6 +272,7 @@ def test_what_the_model_says(viewer: Viewer) -> None:
     said = viewer.page.evaluate(
         """async (pack) => {
           const model = await import(`/extensions/${pack}/sweep/results.js`);
+          const { baseline } = await import(`/extensions/${pack}/sweep/comparison.js`);
           const numbers = await import(`/extensions/${pack}/lib/numbers.js`);
           const entry = (lambda, method, kl) => ({ lambda, method, kl, seconds: 1.25, samples: [{ score: 0.3149 }, { score: null }] });
           const entries = [entry(1, "interpolated", null), entry(0.75, "realigned", 12.34), entry(0.25, "realigned", 0)];
@@ -295,7 +284,7 @@ def test_what_the_model_says(viewer: Viewer) -> None:
             lines: [model.readout(entries[1], 0), model.readout(entries[0], 1)],
             errors: errors.map((each) => model.readout(each, 1)),
             intervals: [[312.4, 18.3], [310, 9.96], [0.1234, 0.0123], [31247, 1830], [310, 1e-9], [5, 20]].map(([kl, error]) => numbers.withError(kl, error)),
-            baseline: model.baseline(sweep).lambda,
+            baseline: baseline(sweep).lambda,
             nearest: [0, 0.5, 0.6, 9].map((value) => model.nearest(model.entriesOf(sweep, "realigned"), value)),
             nothing: [null, {}, { images: [] }, { deradiff_sweep: [] }, { deradiff_sweep: [{ entries: [] }] }].map(model.readSweep),
           };

@@ -110,12 +110,22 @@ def opened(browser: Browser, server: comfyui.Server, **settings: Any) -> Page:
     page.set_default_timeout(LIMIT)
     _listen(page)
     page.goto(server.url, timeout=LOADING)
+    _wait(page)
+    return page
+
+
+def reload(page: Page) -> None:
+    """The page anew, as its reader does it."""
+    page.reload(timeout=LOADING)
+    _wait(page)
+
+
+def _wait(page: Page) -> None:
     page.wait_for_function("window.app && window.app.vueAppReady && window.app.graph", timeout=LOADING)
     page.evaluate(
         "() => (window.LiteGraph.alwaysRepeatWarnings = true)"
     )  # otherwise ComfyUI's own use is warned of, not ours
     page.wait_for_timeout(500)
-    return page
 
 
 def load(page: Page, prompt: dict[str, Any], name: str) -> None:

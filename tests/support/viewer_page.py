@@ -70,14 +70,15 @@ class Viewer:
     def shows(self, weight: str) -> None:
         """Everything says that this lambda is shown, and its image is there."""
         expect(self.part(".readout")).to_contain_text(f"λ = {weight}")
-        expect(self.part(".shown")).to_contain_text(f"λ = {weight}")
+        expect(self.part(".shown-tag")).to_contain_text(f"λ = {weight}")
         expect(self.slider).to_have_attribute("aria-valuetext", f"λ = {weight}")
         expect(self.part(".thumbs [aria-current=true] span")).to_have_text(weight)
         assert self.image() == self.part(".thumbs [aria-current=true] img").get_attribute("src")
         expect(self.part(".message")).to_be_hidden()
 
     def image(self) -> str | None:
-        return self.part(".stage img").get_attribute("src")
+        """The path of the only image that is seen."""
+        return self.part(".stage img:visible").get_attribute("src")
 
     def widget(self, node: int) -> float:
         found = "id => window.app.graph.getNodeById(id).widgets.find(w => w.name === 'lambda').value"
@@ -107,15 +108,18 @@ class Viewer:
         }"""
         self.page.evaluate(add, [OTHER, title])
 
-    def link_lambda(self, node: int) -> None:
-        link = """(id) => {
+    def link_number(self, node: int, name: str, value: float = 0.0) -> None:
+        """Connect a new node that holds this number to an input."""
+        link = """([id, name, value]) => {
           const { graph } = window.app;
-          const sampler = graph.getNodeById(id);
+          const node = graph.getNodeById(id);
           const number = window.LiteGraph.createNode("PrimitiveFloat");
           graph.add(number);
-          number.connect(0, sampler, sampler.inputs.findIndex((slot) => slot.name === "lambda"));
+          number.pos = [0, -900];
+          number.widgets[0].value = value;
+          number.connect(0, node, node.inputs.findIndex((slot) => slot.name === name));
         }"""
-        self.page.evaluate(link, node)
+        self.page.evaluate(link, [node, name, value])
 
     def saved(self) -> dict[str, Any]:
         return self.page.evaluate("() => JSON.parse(JSON.stringify(window.app.graph.serialize()))")
