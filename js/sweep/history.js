@@ -2,6 +2,7 @@
 // Uses only the graph and the server's API that it is given: imports no ComfyUI.
 
 const RUNS = 10; // how many of the last runs are looked at
+const NO_ID = "00000000-0000-0000-0000-000000000000"; // of every workflow that has none of its own
 
 /**
  * The key of a node in app.nodeOutputs: "5", or "<subgraph>:5".
@@ -34,6 +35,7 @@ export function locatorFrom(root, path) {
  * @returns {Promise<any>} what onExecuted was given in the newest run of this workflow that reached the node; null if there is none
  */
 export async function lastOutput(api, root, locator) {
+  if (root.id === NO_ID) return null;
   const answer = await api.fetchApi(`/history?max_items=${RUNS}`);
   if (!answer.ok) return null;
   const runs = Object.values(await answer.json()).reverse();

@@ -62,18 +62,19 @@ export class Stage {
    * @param {Picture} shown
    * @param {Picture} other
    * @param {Mode} mode
+   * @param {boolean} large whether the viewer is enlarged
    */
-  draw(shown, other, mode) {
+  draw(shown, other, mode, large) {
     if (this.#mode !== mode) this.#release();
     this.#mode = mode;
     for (const each of MODES) this.element.classList.toggle(each, each === mode);
     this.#put(this.shown, this.shownTag, shown);
     this.#put(this.other, this.otherTag, other);
-    this.hint.textContent = this.words.hints[mode](other.label);
+    this.hint.textContent = this.words.hints[mode](large ? this.words.clickBack : this.words.clickLarge, other.label);
     this.element.setAttribute("aria-label", this.words.stage);
   }
 
-  /** @param {string} text instead of images; null for what was said before */
+  /** @param {string} text instead of images */
   clear(text) {
     this.#release();
     for (const image of [this.shown, this.other]) image.removeAttribute("src");

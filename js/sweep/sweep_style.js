@@ -45,7 +45,7 @@ const STAGE = `
 const CONTROLS = `
 .deradiff-sweep .controls { display: flex; flex-direction: column; gap: 6px; flex: none; min-width: 0; }
 .deradiff-sweep .row { display: flex; align-items: center; gap: 6px; min-width: 0; flex: none; }
-.deradiff-sweep .numbers { flex: 1 1 auto; min-width: 0; font-variant-numeric: tabular-nums; }
+.deradiff-sweep .numbers { min-width: 0; font-variant-numeric: tabular-nums; }
 .deradiff-sweep :is(.readout, .compared) { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 .deradiff-sweep .both :is(.readout, .compared)::before { display: inline-block; width: 16px; color: var(--accent); }
 .deradiff-sweep .both .compared::before { content: "\\25e7"; }
@@ -100,10 +100,14 @@ dialog.deradiff-sweep.enlarged {
 }
 dialog.deradiff-sweep.enlarged::backdrop { background: rgb(0 0 0 / 65%); }
 .deradiff-sweep.enlarged .stage { cursor: zoom-out; }
-.deradiff-sweep.enlarged .thumbs { justify-content: safe center; }
-.deradiff-sweep.enlarged .thumbs button { flex-basis: 64px; max-width: 96px; font-size: 12px; }
-.deradiff-sweep.enlarged .others { flex: 0 1 260px; }
-.deradiff-sweep.enlarged .compare { justify-content: flex-end; }
+.deradiff-sweep.enlarged .controls { display: grid; grid-template: "numbers compare" "track track" "thumbs foot" / 1fr auto; gap: 6px 12px; align-items: center; }
+.deradiff-sweep.enlarged .numbers { grid-area: numbers; }
+.deradiff-sweep.enlarged .track { grid-area: track; }
+.deradiff-sweep.enlarged .compare { grid-area: compare; }
+.deradiff-sweep.enlarged .thumbs { grid-area: thumbs; justify-content: flex-start; }
+.deradiff-sweep.enlarged .thumbs button { flex-basis: 64px; max-width: 88px; font-size: 12px; }
+.deradiff-sweep.enlarged .foot { grid-area: foot; max-width: 360px; align-self: end; justify-content: flex-end; }
+.deradiff-sweep.enlarged .others { flex: 0 1 240px; width: 240px; }
 `;
 
 export const CSS = `${widgetStyle("deradiff-sweep", 6)}${STAGE}${CONTROLS}${THUMBS}${ENLARGED}`;

@@ -22,7 +22,8 @@ import { Thumbs } from "./thumbs.js";
  *   targets: () => {key: string, label: string}[],
  *   use: (key: string, lambda: number) => string,
  *   wheel: (event: WheelEvent) => void,
- *   menu: (event: MouseEvent, image: HTMLImageElement | null) => void,
+ *   press: (event: PointerEvent, image: HTMLImageElement | null) => void,
+ *   menu: (event: MouseEvent) => void,
  * }} Host
  */
 
@@ -66,10 +67,9 @@ export class SweepView {
     this.status = make("div", "status", { role: "status" });
     this.use = button("use", { textContent: words.use });
     const numbers = make("div", "numbers", {}, [this.compared, this.readout]);
-    const bar = make("div", "row", {}, [numbers, this.interpolated]);
-    const track = make("div", "row", {}, [this.slider, this.samples]);
-    this.foot = make("div", "row foot", {}, [this.status, this.select, this.use]);
-    this.controls = make("div", "controls", {}, [bar, track, this.comparing.element, this.thumbs.element, this.foot]);
+    const track = make("div", "row track", {}, [this.slider, this.samples]);
+    this.foot = make("div", "row foot", {}, [this.interpolated, this.status, this.select, this.use]);
+    this.controls = make("div", "controls", {}, [numbers, track, this.comparing.element, this.thumbs.element, this.foot]);
     this.panel = make("div", "panel", {}, [this.stage.element, this.controls]);
     this.element = make("div", `${NAME} widget-expands`, {}, [this.panel]);
     this.element.style.setProperty("--deradiff-height", `${HEIGHT}px`);
@@ -85,7 +85,8 @@ export class SweepView {
     on(this.element, "pointerdown pointermove pointerup dblclick", keep);
     on(this.element, "keydown keyup", keepKey);
     on(this.element, "wheel", (event) => this.host.wheel(event));
-    on(this.element, "contextmenu", (event) => this.host.menu(event, this.#imageAt(event)));
+    on(this.element, "pointerdown", (event) => this.host.press(event, this.#imageAt(event)));
+    on(this.element, "contextmenu", (event) => this.host.menu(event));
     on(this.element, "pointerenter focusin", () => this.refreshTargets());
     document.addEventListener("wheel", (event) => this.thumbs.wheel(event), { signal, capture: true, passive: false });
     on(this.panel, "keydown", (event) => this.#step(event));
@@ -117,8 +118,11 @@ export class SweepView {
     this.#listening = null;
   }
 
-  /** @param {Sweep | null} sweep what to show; null before the first run */
-  show(sweep) {
+  /**
+   * @param {Sweep | null} sweep what to show; null before the first run
+   * @param {string} said of it, until something is done
+   */
+  show(sweep, said = "") {
     if (sweep && sweep === this.#sweep) return this.refreshTargets();
     this.#sweep = sweep;
     this.stage.element.classList.toggle("empty", !sweep);
@@ -131,7 +135,7 @@ export class SweepView {
     if (typeof sweep.chosen === "number" && sweep.chosen !== state.chosen) Object.assign(state, { lambda: null, chosen: sweep.chosen });
     this.interpolated.hidden = methods.length < 2;
     this.samples.hidden = sweep.entries[0].samples.length < 2;
-    this.status.textContent = "";
+    this.status.textContent = said;
     this.refreshTargets();
     this.#draw();
   }
@@ -182,7 +186,7 @@ export class SweepView {
     this.sample.textContent = `${sample + 1} / ${entries[place].samples.length}`;
     this.sample.setAttribute("aria-label", this.words.sample(sample + 1, entries[place].samples.length));
     this.interpolated.setAttribute("aria-pressed", String(method === INTERPOLATED));
-    this.stage.draw(this.#picture(entries[place]), this.#picture(this.#other), mode);
+    this.stage.draw(this.#picture(entries[place]), this.#picture(this.#other), mode, this.overlay.isOpen);
     this.comparing.draw(choicesOf(sweep, method ?? "", this.words), knownKey(sweep, other), mode, this.overlay.isOpen);
     this.thumbs.draw(entries, place, sample, (entry) => this.#url(entry), (entry) => isChosen(sweep, entry));
     this.#drawNumbers();
@@ -224,7 +228,7 @@ export class SweepView {
   }
 
   /**
-   * @param {MouseEvent} event
+   * @param {PointerEvent} event
    * @returns {HTMLImageElement | null} the image under the pointer; elsewhere the one that is seen
    */
   #imageAt(event) {

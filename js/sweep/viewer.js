@@ -6,7 +6,7 @@ import { app } from "../../../scripts/app.js";
 import { chain, decorate, keepPlace, passWheel, sized, whileInGraph } from "../lib/node_widgets.js";
 import { installStyle } from "../lib/style.js";
 import { lastOutput, locatorOf } from "./history.js";
-import { offerImages, openMenu } from "./image_menu.js";
+import { offerImages } from "./image_menu.js";
 import { readSweep } from "./results.js";
 import { CSS, ID } from "./sweep_style.js";
 import { sweepWords } from "./sweep_words.js";
@@ -29,7 +29,7 @@ const rootOf = (/** @type {any} */ node) => node.graph?.rootGraph ?? app.rootGra
  * @param {import("./sweep_words.js").SweepWords} words
  */
 function hostOf(node, words) {
-  const images = offerImages(node, () => viewers.get(node)?.image ?? null);
+  const images = offerImages(node, () => viewers.get(node)?.image ?? null, () => app.canvas);
   return {
     url: (/** @type {string} */ path) => api.apiURL(path),
     targets: () => targetsIn(rootOf(node)),
@@ -38,8 +38,8 @@ function hostOf(node, words) {
       return target ? writeLambda(target, lambda, app.canvas, words) : words.gone;
     },
     wheel: (/** @type {WheelEvent} */ event) => passWheel(event, app.canvas),
-    menu: (/** @type {MouseEvent} */ event, /** @type {HTMLImageElement | null} */ image) =>
-      openMenu(node, event, images.ask, image, app.canvas),
+    press: images.press,
+    menu: images.menu,
   };
 }
 
@@ -63,7 +63,7 @@ async function recall(node) {
   if (!viewers.get(node)?.isEmpty) return;
   const sweep = readSweep(await lastOutput(api, rootOf(node), locatorOf(rootOf(node), node)));
   const viewer = viewers.get(node); // it may have gone or been filled in the meantime
-  if (sweep && viewer?.isEmpty) viewer.show(sweep);
+  if (sweep && viewer?.isEmpty) viewer.show(sweep, viewer.words.recalled);
 }
 
 /** @param {any} node */
