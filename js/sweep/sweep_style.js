@@ -50,7 +50,18 @@ const CONTROLS = `
 .deradiff-sweep .both :is(.readout, .compared)::before { display: inline-block; width: 16px; color: var(--accent); }
 .deradiff-sweep .both .compared::before { content: "\\25e7"; }
 .deradiff-sweep .both .readout::before { content: "\\25e8"; }
-.deradiff-sweep input[type="range"] { flex: 1 1 auto; min-width: 0; height: 20px; margin: 0; accent-color: var(--accent); cursor: pointer; }
+.deradiff-sweep input[type="range"] {
+  flex: 1 1 auto; min-width: 0; height: 20px; margin: 0; appearance: none; background: none; cursor: pointer;
+}
+.deradiff-sweep input::-webkit-slider-runnable-track {
+  height: 4px; border-radius: 2px; background: linear-gradient(90deg, var(--accent) var(--reached), var(--line) var(--reached));
+}
+.deradiff-sweep input::-webkit-slider-thumb {
+  appearance: none; width: 14px; height: 14px; margin-top: -5px; border-radius: 50%; background: var(--accent);
+}
+.deradiff-sweep input::-moz-range-track { height: 4px; border-radius: 2px; background: var(--line); }
+.deradiff-sweep input::-moz-range-progress { height: 4px; border-radius: 2px; background: var(--accent); }
+.deradiff-sweep input::-moz-range-thumb { width: 14px; height: 14px; border: 0; border-radius: 50%; background: var(--accent); }
 .deradiff-sweep button, .deradiff-sweep select {
   font: inherit; color: inherit; height: 26px; padding: 0 9px; border: 1px solid var(--line); border-radius: 6px;
   background: var(--field); cursor: pointer; white-space: nowrap;
@@ -106,7 +117,7 @@ dialog.deradiff-sweep.enlarged::backdrop { background: rgb(0 0 0 / 65%); }
 .deradiff-sweep.enlarged .compare { grid-area: compare; }
 .deradiff-sweep.enlarged .thumbs { grid-area: thumbs; justify-content: flex-start; }
 .deradiff-sweep.enlarged .thumbs button { flex-basis: 64px; max-width: 88px; font-size: 12px; }
-.deradiff-sweep.enlarged .foot { grid-area: foot; max-width: 360px; align-self: end; justify-content: flex-end; }
+.deradiff-sweep.enlarged .foot { grid-area: foot; align-self: end; }
 .deradiff-sweep.enlarged .others { flex: 0 1 240px; width: 240px; }
 `;
 

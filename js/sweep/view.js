@@ -182,6 +182,7 @@ export class SweepView {
     this.slider.max = String(entries.length - 1);
     this.slider.value = String(place);
     this.slider.disabled = entries.length < 2;
+    this.slider.style.setProperty("--reached", `${entries.length > 1 ? (100 * place) / (entries.length - 1) : 0}%`);
     this.slider.setAttribute("aria-valuetext", `\u03bb = ${lambdaText(entries[place].lambda)}`);
     this.sample.textContent = `${sample + 1} / ${entries[place].samples.length}`;
     this.sample.setAttribute("aria-label", this.words.sample(sample + 1, entries[place].samples.length));

@@ -43,27 +43,28 @@ function hostOf(node, words) {
   };
 }
 
-/**
- * @param {any} node
- * @param {any} outputs app.nodeOutputs
- */
-function update(node, outputs) {
+/** Show what the page remembers of the node. @param {any} node */
+function update(node) {
   const viewer = viewers.get(node);
   if (!viewer || !node.graph) return;
   const locator = locatorOf(rootOf(node), node);
   const key = `${rootOf(node).id} ${locator}`;
   if (!states.has(key)) states.set(key, viewer.state);
   viewer.state = /** @type {import("./view.js").State} */ (states.get(key));
-  viewer.show(readSweep(outputs?.[locator]));
+  viewer.show(readSweep(app.nodeOutputs?.[locator]));
 }
 
-/** Show what the server remembers where the page does not: after it was reloaded. @param {any} node */
+/** Show what the page remembers, or else the server: after the page was reloaded. @param {any} node */
 async function recall(node) {
-  update(node, app.nodeOutputs);
+  update(node);
   if (!viewers.get(node)?.isEmpty) return;
-  const sweep = readSweep(await lastOutput(api, rootOf(node), locatorOf(rootOf(node), node)));
-  const viewer = viewers.get(node); // it may have gone or been filled in the meantime
-  if (sweep && viewer?.isEmpty) viewer.show(sweep, viewer.words.recalled);
+  try {
+    const sweep = readSweep(await lastOutput(api, rootOf(node), locatorOf(rootOf(node), node)));
+    const viewer = viewers.get(node); // it may have gone or been filled in the meantime
+    if (sweep && viewer?.isEmpty) viewer.show(sweep, viewer.words.recalled);
+  } catch (error) {
+    console.error("ComfyUI-DeRaDiff: the server's history cannot be read.", error);
+  }
 }
 
 /** @param {any} node */
@@ -75,13 +76,13 @@ function addViewer(node) {
   whileInGraph(node, () => {
     viewers.set(node, view);
     view.start();
-    requestAnimationFrame(() => recall(node).catch((error) => console.error("ComfyUI-DeRaDiff:", error)));
+    requestAnimationFrame(() => recall(node));
     return [() => viewers.delete(node), () => view.stop(), keepPlace(node, NAME, view.element, app.canvas)];
   });
   chain(node, "onExecuted", (output) => {
     const sweep = readSweep(output);
     if (sweep) view.show(sweep);
-    else update(node, app.nodeOutputs);
+    else update(node);
   });
 }
 
@@ -92,7 +93,7 @@ app.registerExtension({
     installStyle(document, ID, CSS);
     addViewer(node);
   },
-  onNodeOutputsUpdated(/** @type {any} */ outputs) {
-    for (const node of viewers.keys()) update(node, outputs);
+  onNodeOutputsUpdated() {
+    for (const node of viewers.keys()) recall(node);
   },
 });
