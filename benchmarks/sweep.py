@@ -59,7 +59,7 @@ def main() -> None:
     comfyui.prepare(base)
     assemble(base / "models")
     with comfyui.Server(base, log=base / "comfyui.log") as server:
-        workflow = json.loads((comfyui.CHECKOUT / "workflows" / "demo.json").read_text("utf-8"))
+        workflow = json.loads((comfyui.DEMO / "Lambda (demo pair).json").read_text("utf-8"))
         ratios = measure(server, to_prompt(workflow, server.get("/object_info")))
     text = (
         "# What a sweep costs\n\n"

@@ -27,6 +27,8 @@ from tqdm import tqdm
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 PACK = "ComfyUI-DeRaDiff"
+SHIPPED = CHECKOUT / "example_workflows"
+DEMO = CHECKOUT / "demo" / "workflows"  # those of the demo pair, which `make serve` alone shows
 HOST = "127.0.0.1"
 
 _FOLDERS = ("custom_nodes", "models", "user", "input", "output")

@@ -1,7 +1,9 @@
 // Runs inside ComfyUI's page: builds one workflow from its plan with the real front end and returns it as JSON text.
-// plan: {id, text, version, stacks: [[[title, [[node, ...], ...]], ...], ...]}, as in workflow_plans.py.
+// plan: {id, text, version, stacks: [[{title, colour, columns: [[node, ...], ...]}, ...], ...]}, as in workflow_nodes.py.
 async (plan) => {
-  const GAP_X = 50, GAP_Y = 60, TITLE = 30, HEAD = 80, PAD = 20, NOTE = 460;
+  const GAP_X = 50, TITLE = 30, HEAD = 80, PAD = 20, NOTE = 460;
+  const ROOM = 75; // below a node: Nodes 2.0 gives it higher rows and a footer
+  const GAP_Y = TITLE + ROOM;
   const { app, LiteGraph } = window;
   const graph = app.graph;
   graph.clear();
@@ -39,12 +41,13 @@ async (plan) => {
   // The note has room for its text, which the page lays out a little later and Nodes 2.0 sets larger.
   const note = create("MarkdownNote", "About this workflow", [NOTE, 100], [0, TITLE]);
   note.widgets[0].value = plan.text;
-  let height = -1, seen = 0;
+  Object.assign(app.canvas.ds, { scale: 1, offset: [100, 100] }); // far away or small it would not be laid out
+  let height = 0, seen = 0;
   while (seen < 4) {
     app.canvas.setDirty(true, true);
     await new Promise((resolve) => setTimeout(resolve, 250));
     const now = note.widgets[0].element.querySelector(".ProseMirror, .tiptap").scrollHeight;
-    seen = now === height ? seen + 1 : 0;
+    seen = now && now === height ? seen + 1 : 0;
     height = now;
   }
   note.setSize([NOTE, 1.5 * height + 90]);
@@ -63,23 +66,24 @@ async (plan) => {
     for (const { name } of nodes) made[name].node.setSize([width, made[name].node.size[1]]);
     return [x + width, y - GAP_Y];
   };
-  const group = (title, columns, left, top) => {
+  const group = ({ title, colour, columns }, left, top) => {
     let x = left + PAD, right = 0, bottom = 0;
     for (const nodes of columns) {
       const [end, low] = column(nodes, x, top + HEAD);
       [right, bottom, x] = [end, Math.max(bottom, low), end + GAP_X];
     }
     const frame = new LiteGraph.LGraphGroup(title);
+    frame.color = colour;
     frame.pos = [left, top];
-    frame.size = [right + PAD - left, bottom + PAD - top];
+    frame.size = [right + PAD - left, bottom + ROOM + PAD - top];
     graph.add(frame);
-    return [right + PAD, bottom + PAD];
+    return [right + PAD, bottom + ROOM + PAD];
   };
   let x = 0, y = TITLE + note.size[1] + GAP_X;
   for (const groups of plan.stacks) {
     let width = 0;
-    for (const [title, columns] of groups) {
-      const [right, bottom] = group(title, columns, x, y);
+    for (const described of groups) {
+      const [right, bottom] = group(described, x, y);
       width = Math.max(width, right - x);
       y = bottom + GAP_X;
     }
@@ -118,7 +122,5 @@ async (plan) => {
   graph.id = plan.id;
   const saved = graph.serialize({ sortNodes: true });
   const { output } = await app.graphToPrompt();
-  const corner = [0, box[1], box[2], box[3]];
-  const screen = corner.map((value, i) => (value + app.canvas.ds.offset[i % 2]) * scale);
-  return JSON.stringify({ workflow: saved, prompt: output, screen });
+  return JSON.stringify({ workflow: saved, prompt: output });
 }

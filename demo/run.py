@@ -15,7 +15,6 @@ from assemble import assemble
 from graph import to_prompt
 from PIL import Image
 
-SHIPPED = comfyui.CHECKOUT / "workflows"
 OUTPUT = comfyui.CHECKOUT / "demo" / "output"
 LAMBDAS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
@@ -82,8 +81,8 @@ def main() -> None:
     assemble(base / "models")
     with comfyui.Server(base, log=base / "comfyui.log") as server:
         prompt, sweep = (
-            to_prompt(json.loads((SHIPPED / name).read_text("utf-8")), server.get("/object_info"))
-            for name in ("demo.json", "choose_lambda_demo.json")
+            to_prompt(json.loads((comfyui.DEMO / name).read_text("utf-8")), server.get("/object_info"))
+            for name in ("Lambda (demo pair).json", "Choose lambda (demo pair).json")
         )
         results = server.run([_at(prompt, value) for value in LAMBDAS], "Sampling at five lambdas")
         (charts,) = server.run([sweep], "Choosing lambda from a sweep")

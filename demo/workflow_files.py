@@ -10,7 +10,7 @@ HUB = "https://huggingface.co"
 
 @dataclass(frozen=True)
 class File:
-    """A public model file: its name, where it comes from, and the folder below models/ it belongs in."""
+    """A public model file: the name it is saved under, where it comes from, and the folder below models/ it belongs in."""
 
     name: str
     url: str
@@ -18,7 +18,10 @@ class File:
 
     @property
     def line(self) -> str:
-        return f"- [{self.name}]({self.url}) in *models/{self.directory}*"
+        """What to download and where to put it: also under which name, where the download has another one."""
+        downloaded = self.url.rpartition("/")[2]
+        renamed = f"renamed to **{self.name}**, " if downloaded != self.name else ""
+        return f"- [{downloaded}]({self.url}), {renamed}in *models/{self.directory}*"
 
 
 SD15 = File(
@@ -60,4 +63,15 @@ VAE = File(
     "vae-ft-mse-840000-ema-pruned.safetensors",
     f"{HUB}/stabilityai/sd-vae-ft-mse-original/resolve/main/vae-ft-mse-840000-ema-pruned.safetensors",
     "vae",
+)
+FILES = (SD15, SDXL, SD15_UNET, DPO, DPO_LORA, SPO_LORA, CLIP_L, VAE)
+
+_PICKSCORE, _PROCESSOR = f"{HUB}/yuvalkirstain/PickScore_v1", f"{HUB}/laion/CLIP-ViT-H-14-laion2B-s32B-b79K"
+PICKSCORE = (
+    "PickScore is a folder, *models/deradiff_scorers/PickScore_v1*. Download into it\n\n"
+    f"- [config.json]({_PICKSCORE}/resolve/main/config.json) and "
+    f"[model.safetensors]({_PICKSCORE}/resolve/main/model.safetensors) (3.9 GB)\n"
+    f"- [preprocessor_config.json]({_PROCESSOR}/resolve/main/preprocessor_config.json) and "
+    f"[tokenizer.json]({_PROCESSOR}/resolve/main/tokenizer.json)\n\n"
+    "Without it, choose a built-in measure in *Load Scorer*."
 )

@@ -1,11 +1,11 @@
-"""What the shipped workflows are described with: nodes, groups, plans, and the parts that several of them share.
+"""What the workflows are described with: nodes, groups, plans, and the parts that several of them share.
 Standard library only."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from workflow_files import DPO, SD15, File
+from workflow_files import DPO, DPO_LORA, SD15, SDXL, File
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,31 @@ class Node:
 
 
 Column = tuple[Node, ...]  # from top to bottom
-Group = tuple[str, tuple[Column, ...]]  # a title, and columns from left to right
+
+COLOURS = {
+    "models": "#3f789e",
+    "prompt": "#88AA88",
+    "lambda": "#a1309b",
+    "sample": "#b58b2a",
+    "score": "#88AAAA",
+    "image": "#b06634",
+}  # of the groups, by what they are for; ComfyUI's own palette
+
+
+@dataclass(frozen=True)
+class Group:
+    """A titled frame of a kind (see COLOURS) around columns, from left to right."""
+
+    kind: str
+    title: str
+    columns: tuple[Column, ...]
+
+    @property
+    def colour(self) -> str:
+        return COLOURS[self.kind]
+
+
+Stack = tuple[Group, ...]  # from top to bottom
 
 
 @dataclass(frozen=True)
@@ -30,10 +54,13 @@ class Plan:
     """A workflow: the text of its note, and from left to right its stacks of groups. The note stands above the first."""
 
     note: str
-    stacks: tuple[tuple[Group, ...], ...]
+    stacks: tuple[Stack, ...]
+
+    def groups(self) -> list[Group]:
+        return [group for stack in self.stacks for group in stack]
 
     def nodes(self) -> list[Node]:
-        return [node for stack in self.stacks for _, columns in stack for column in columns for node in column]
+        return [node for group in self.groups() for column in group.columns for node in column]
 
     def text(self) -> str:
         """The note, with the files to download at its end."""
@@ -46,15 +73,30 @@ PAINTING = "a watercolour painting of a lighthouse on a cliff at dawn, calm sea,
 UNWANTED = "blurry, low quality, text"
 
 
+def stack(kind: str, title: str, *columns: Column) -> Stack:
+    return (Group(kind, title, columns),)
+
+
 def sd15_pair() -> Node:
-    values = {"reference": SD15.name, "aligned": DPO.name}
+    values = {"reference": SD15.name, "aligned": f"{DPO.directory}/{DPO.name}"}  # as the loader lists it
     return Node("pair", "DeRaDiffLoadCheckpointPair", values=values, files=(SD15, DPO), size=WIDE)
 
 
-def checkpoint(file: File | None, name: str) -> Node:
-    files = (file,) if file else ()
-    title = "Load the reference checkpoint"
-    return Node("checkpoint", "CheckpointLoaderSimple", title, {"ckpt_name": name}, files=files, size=WIDE)
+def _lora_pair(checkpoint: str, lora: str, files: tuple[File, ...]) -> Column:
+    """A checkpoint, and the pair of its model and a LoRA: the nodes `checkpoint` and `pair`."""
+    title, values = "Load the reference checkpoint", {"lora": lora, "strength": 1.0}
+    return (
+        Node("checkpoint", "CheckpointLoaderSimple", title, {"ckpt_name": checkpoint}, {}, files[:1], WIDE),
+        Node("pair", "DeRaDiffLoadLoraPair", "", values, {"model": "checkpoint.MODEL"}, files[1:], WIDE),
+    )
+
+
+def sdxl_pair() -> Column:
+    return _lora_pair(SDXL.name, DPO_LORA.name, (SDXL, DPO_LORA))
+
+
+def demo_pair() -> Column:
+    return _lora_pair("deradiff_demo.safetensors", "deradiff_demo_dpo.safetensors", ())
 
 
 def prompts(positive: str, negative: str, clip: str) -> tuple[Node, ...]:
@@ -69,14 +111,15 @@ def empty_latent(width: int, height: int, batch: int = 1) -> Node:
     return Node("latent", "EmptyLatentImage", values=values, size=(360, 0))
 
 
-def stack(title: str, *columns: Column) -> tuple[Group]:
-    return ((title, columns),)
+def seen(name: str, title: str, samples: str, vae: str, prefix: str) -> tuple[Node, Node]:
+    """A latent's image, decoded and saved: the nodes `decode_name` and `save_name`."""
+    decode = Node(f"decode_{name}", "VAEDecode", "", {}, {"samples": samples, "vae": vae}, size=NARROW)
+    saved = {"images": f"decode_{name}.IMAGE"}
+    return decode, Node(f"save_{name}", "SaveImage", title, {"filename_prefix": prefix}, saved, size=(340, 400))
 
 
-def saved_image(title: str, samples: str, vae: str, prefix: str) -> tuple[Group]:
-    decode = Node("decode", "VAEDecode", inputs={"samples": samples, "vae": vae}, size=(180, 0))
-    save = Node("save", "SaveImage", "", {"filename_prefix": prefix}, {"images": "decode.IMAGE"}, size=(340, 400))
-    return stack(title, (decode,), (save,))
+def saved_image(title: str, samples: str, vae: str, prefix: str) -> Stack:
+    return stack("image", title, seen("image", "", samples, vae, prefix))
 
 
 def settings(seed: int, steps: int, cfg: float, sampler: str = "euler_ancestral") -> dict[str, object]:

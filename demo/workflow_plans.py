@@ -1,9 +1,9 @@
-"""What each shipped workflow holds: its nodes and where they stand, their values and links, the files they load, and its note.
-Standard library only; demo/export_workflows.py turns these into workflows/*.json."""
+"""What the workflows that sample at one lambda hold: their nodes and where these stand, values and links, files, and a note.
+Standard library only; demo/export_workflows.py turns these into workflows."""
 
 from __future__ import annotations
 
-from workflow_files import CLIP_L, DPO, DPO_LORA, SD15_UNET, SDXL, SPO_LORA, VAE
+from workflow_files import CLIP_L, DPO, SD15_UNET, SPO_LORA, VAE
 from workflow_nodes import (
     NARROW,
     PAINTING,
@@ -11,11 +11,12 @@ from workflow_nodes import (
     WIDE,
     Node,
     Plan,
-    checkpoint,
+    demo_pair,
     empty_latent,
     prompts,
     saved_image,
     sd15_pair,
+    sdxl_pair,
     settings,
     sockets,
     stack,
@@ -37,23 +38,15 @@ def _sd15_dpo() -> Plan:
     return Plan(
         note,
         (
-            stack("1  The pair", (sd15_pair(),)),
-            stack("2  The prompt", (*prompts(PAINTING, UNWANTED, "pair.clip"), empty_latent(512, 512))),
-            stack("3  Sample at lambda", (sampler,)),
-            saved_image("4  The picture", "sampler.latent", "pair.vae", "deradiff_sd15_dpo"),
+            stack("models", "1  The pair", (sd15_pair(),)),
+            stack("prompt", "2  The prompt", (*prompts(PAINTING, UNWANTED, "pair.clip"), empty_latent(512, 512))),
+            stack("sample", "3  Sample at lambda", (sampler,)),
+            saved_image("4  The image", "sampler.latent", "pair.vae", "deradiff_sd15_dpo"),
         ),
     )
 
 
 def _sdxl_dpo_lora() -> Plan:
-    pair = Node(
-        "pair",
-        "DeRaDiffLoadLoraPair",
-        values={"lora": DPO_LORA.name, "strength": 1.0},
-        inputs={"model": "checkpoint.MODEL"},
-        files=(DPO_LORA,),
-        size=WIDE,
-    )
     values = {**settings(42, 50, 5.0), "lambda": 0.5}
     sampler = Node("sampler", "DeRaDiffKSampler", values=values, inputs=sockets("pair.reference", "pair.aligned"))
     note = (
@@ -66,10 +59,12 @@ def _sdxl_dpo_lora() -> Plan:
     return Plan(
         note,
         (
-            stack("1  The pair", (checkpoint(SDXL, SDXL.name), pair)),
-            stack("2  The prompt", (*prompts(PAINTING, UNWANTED, "checkpoint.CLIP"), empty_latent(1024, 1024))),
-            stack("3  Sample at lambda", (sampler,)),
-            saved_image("4  The picture", "sampler.latent", "checkpoint.VAE", "deradiff_sdxl_dpo_lora"),
+            stack("models", "1  The pair", sdxl_pair()),
+            stack(
+                "prompt", "2  The prompt", (*prompts(PAINTING, UNWANTED, "checkpoint.CLIP"), empty_latent(1024, 1024))
+            ),
+            stack("sample", "3  Sample at lambda", (sampler,)),
+            saved_image("4  The image", "sampler.latent", "checkpoint.VAE", "deradiff_sdxl_dpo_lora"),
         ),
     )
 
@@ -114,16 +109,21 @@ def _custom_sampler() -> Plan:
     return Plan(
         note,
         (
-            stack("1  The pair", (pair, clip, vae)),
-            (("2  Realign", ((realign,),)), ("3  The prompt", (prompt,))),
-            stack("4  Sample with core's nodes", core, (Node("sampler", "SamplerCustomAdvanced", inputs=sampling),)),
-            saved_image("5  The picture", "sampler.output", "vae.VAE", "deradiff_custom_sampler"),
+            stack("models", "1  The pair", (pair, clip, vae)),
+            (*stack("lambda", "2  Realign", (realign,)), *stack("prompt", "3  The prompt", prompt)),
+            stack(
+                "sample",
+                "4  Sample with core's nodes",
+                core,
+                (Node("sampler", "SamplerCustomAdvanced", inputs=sampling),),
+            ),
+            saved_image("5  The image", "sampler.output", "vae.VAE", "deradiff_custom_sampler"),
         ),
     )
 
 
 def _img2img() -> Plan:
-    image = Node("image", "LoadImage", "The picture to start from", {"image": "example.png"}, size=(420, 380))
+    image = Node("image", "LoadImage", "The image to start from", {"image": "example.png"}, size=(420, 380))
     encode = Node("encode", "VAEEncode", inputs={"pixels": "image.IMAGE", "vae": "pair.vae"}, size=(360, 0))
     inputs = sockets("pair.reference", "pair.aligned", "encode.LATENT")
     values = {**settings(42, 30, 7.5), "lambda": 0.5, "denoise": 0.6}
@@ -151,20 +151,20 @@ def _img2img() -> Plan:
     refine = Node("refine", "DeRaDiffKSamplerAdvanced", values=second, inputs=inputs)
     note = (
         "### Image to image, with a lambda for each pass\n\n"
-        "The first pass repaints the picture with **denoise** 0.6. The second enlarges the latent by 1.5 and runs only "
-        "the last half of its schedule (**start_at_step**), with a smaller lambda: the alignment has shaped the picture "
+        "The first pass repaints the image with **denoise** 0.6. The second enlarges the latent by 1.5 and runs only "
+        "the last half of its schedule (**start_at_step**), with a smaller lambda: the alignment has shaped the image "
         "already, and the reference keeps its texture.\n\n"
-        "Put your picture in the *input* folder or drop it on *Load Image*."
+        "Put your image in the *input* folder or drop it on *Load Image*."
     )
     prompt = prompts("an oil painting, visible brush strokes", UNWANTED, "pair.clip")
     return Plan(
         note,
         (
-            stack("1  The pair and the picture", (sd15_pair(), image)),
-            stack("2  The prompt", (*prompt, encode)),
-            stack("3  Repaint", (sampler,)),
-            stack("4  Refine at 1.5 times the size", (enlarge,), (refine,)),
-            saved_image("5  The picture", "refine.latent", "pair.vae", "deradiff_img2img"),
+            stack("models", "1  The pair and the image", (sd15_pair(), image)),
+            stack("prompt", "2  The prompt", (*prompt, encode)),
+            stack("sample", "3  Repaint", (sampler,)),
+            stack("sample", "4  Refine at 1.5 times the size", (enlarge,), (refine,)),
+            saved_image("5  The image", "refine.latent", "pair.vae", "deradiff_img2img"),
         ),
     )
 
@@ -206,22 +206,15 @@ def _two_rewards() -> Plan:
     return Plan(
         note,
         (
-            stack("1  One reference, two aligned models", (sd15_pair(), spo)),
-            (("2  Realign twice", twice), ("3  The prompt", prompt)),
-            stack("4  Sample", (Node("sampler", "KSampler", values=settings(42, 50, 7.5), inputs=inputs),)),
-            saved_image("5  The picture", "sampler.LATENT", "pair.vae", "deradiff_two_rewards"),
+            stack("models", "1  One reference, two aligned models", (sd15_pair(), spo)),
+            (*stack("lambda", "2  Realign twice", *twice), *stack("prompt", "3  The prompt", *prompt)),
+            stack("sample", "4  Sample", (Node("sampler", "KSampler", values=settings(42, 50, 7.5), inputs=inputs),)),
+            saved_image("5  The image", "sampler.LATENT", "pair.vae", "deradiff_two_rewards"),
         ),
     )
 
 
 def _demo() -> Plan:
-    pair = Node(
-        "pair",
-        "DeRaDiffLoadLoraPair",
-        values={"lora": "deradiff_demo_dpo.safetensors", "strength": 1.0},
-        inputs={"model": "checkpoint.MODEL"},
-        size=WIDE,
-    )
     values = {**settings(0, 20, 3.0, "euler"), "lambda": 0.5}
     sampler = Node("sampler", "DeRaDiffKSampler", values=values, inputs=sockets("pair.reference", "pair.aligned"))
     note = (
@@ -236,19 +229,19 @@ def _demo() -> Plan:
     return Plan(
         note,
         (
-            stack("1  The pair", (checkpoint(None, "deradiff_demo.safetensors"), pair)),
-            stack("2  The prompt", (*prompt, empty_latent(64, 64, 4))),
-            stack("3  Sample at lambda", (sampler,)),
-            saved_image("4  The pictures", "sampler.latent", "checkpoint.VAE", "deradiff_demo"),
+            stack("models", "1  The pair", demo_pair()),
+            stack("prompt", "2  The prompt", (*prompt, empty_latent(64, 64, 4))),
+            stack("sample", "3  Sample at lambda", (sampler,)),
+            saved_image("4  The images", "sampler.latent", "checkpoint.VAE", "deradiff_demo"),
         ),
     )
 
 
 PLANS = {
-    "realign_sd15_dpo": _sd15_dpo(),
-    "realign_sdxl_dpo_lora": _sdxl_dpo_lora(),
-    "realign_custom_sampler": _custom_sampler(),
-    "realign_img2img": _img2img(),
-    "realign_two_rewards": _two_rewards(),
-    "demo": _demo(),
+    "Lambda (SD1.5, DPO model)": _sd15_dpo(),
+    "Lambda (SDXL, DPO LoRA)": _sdxl_dpo_lora(),
+    "Custom sampling (SD1.5, DPO model)": _custom_sampler(),
+    "Image to image (SD1.5, DPO model)": _img2img(),
+    "Two rewards (SD1.5, DPO and SPO)": _two_rewards(),
 }
+DEMO_PLANS = {"Lambda (demo pair)": _demo()}

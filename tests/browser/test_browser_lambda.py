@@ -21,7 +21,7 @@ from support.browser import comfyui
 from support.curve_page import BETA, SAMPLER, SCHEDULE, SECOND, CurvePage
 
 TESTS = Path(__file__).resolve().parents[1]
-WORKFLOWS = sorted((TESTS.parent / "workflows").glob("*.json"))
+WORKFLOWS = sorted([*comfyui.SHIPPED.glob("*.json"), *comfyui.DEMO.glob("*.json")])
 MEANINGS = {
     0: "reference only",
     0.25: "0.25: 4 times as regularised as trained",

@@ -7,10 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 ROOT = next(folder for folder in Path(__file__).resolve().parents if (folder / "pyproject.toml").is_file())
 README = ROOT / "README.md"
-HELP = sorted((ROOT / "js" / "docs").glob("*.md"))
+PAGES = ROOT / "js" / "docs"  # English: ComfyUI falls back to <node>.md in every language without a page of its own
+HELP = sorted(PAGES.glob("*.md"))
+TRANSLATED = sorted(PAGES.glob("*/*.md"))
+LANGUAGES = {"ja", "zh"}
 DOCUMENTS = [
     *(README, ROOT / "CHANGELOG.md", *sorted((ROOT / ".github").glob("*.md"))),
     *(*sorted((ROOT / "docs").glob("*.md")), *HELP),
@@ -67,10 +71,33 @@ def test_every_relative_link_and_image_resolves(path: Path) -> None:
             assert anchor in anchors(found), f"{_name(path)} points to {target}"
 
 
+@pytest.mark.parametrize("path", [*HELP, *TRANSLATED], ids=_name)
+def test_a_help_page_shows_its_node_and_links_to_no_other_file(path: Path) -> None:
+    """ComfyUI shows the page alone, and looks for its images from the folder of the English pages."""
+    node = path.stem if path in HELP else path.parent.name
+    assert list(targets(path)) == [f"images/{node}.png"]
+    with Image.open(PAGES / "images" / f"{node}.png") as image:
+        assert image.format == "PNG" and 250 <= image.width <= 700
+    assert (PAGES / "images" / f"{node}.png").stat().st_size < 60_000
+
+
 @pytest.mark.parametrize("path", HELP, ids=_name)
-def test_a_help_page_links_to_no_file(path: Path) -> None:
-    """ComfyUI shows the page alone: a relative link would lead nowhere."""
-    assert not list(targets(path))
+def test_a_help_page_has_its_translations_of_the_same_shape(path: Path) -> None:
+    """The same headings, formulas, tables and inputs; what is said there is for people to compare."""
+    assert {page.stem for page in (PAGES / path.stem).glob("*.md")} == LANGUAGES
+    for language in sorted(LANGUAGES):
+        assert shape(PAGES / path.stem / f"{language}.md") == shape(path), language
+
+
+def shape(path: Path) -> dict[str, object]:
+    lines = path.read_text("utf-8").splitlines()
+    return {
+        "headings": [line.partition(" ")[0] for line in lines if line.startswith("#")],
+        "formulas": sum(line.startswith("    ") for line in lines),
+        "points": sum(line.startswith("- ") for line in lines),
+        "rows": sum(line.startswith("|") for line in lines),
+        "inputs": [re.findall(r"\*\*(\w+)", line.split("|")[1]) for line in lines if line.startswith("| **")],
+    }
 
 
 def test_the_readme_stays_short() -> None:

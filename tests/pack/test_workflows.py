@@ -1,4 +1,4 @@
-"""The shipped workflows: well-formed, complete, documented, and each of them run by a real ComfyUI server."""
+"""The workflows and the blueprint: well-formed, complete, documented, and each of them run by a real ComfyUI server."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import json
 import re
 import sys
 import urllib.request
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import pytest
@@ -22,25 +23,37 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "demo"))
 
 import comfyui  # noqa: E402
+import export_workflows  # noqa: E402
+import serve  # noqa: E402
 from graph import to_prompt  # noqa: E402
+from workflow_nodes import COLOURS  # noqa: E402
 
-WORKFLOWS = {path.stem: json.loads(path.read_text("utf-8")) for path in sorted((ROOT / "workflows").glob("*.json"))}
+PATHS = {path.name.removesuffix(".json"): path for folder in export_workflows.PLANS for path in folder.glob("*.json")}
+WORKFLOWS = {name: json.loads(path.read_text("utf-8")) for name, path in PATHS.items()}
+BLUEPRINT = ROOT / "subgraphs" / "DPO KSampler.json"
 CONTRACT = json.loads((ROOT / "tests" / "nodes" / "contract.json").read_text("utf-8"))
-NAMES = {
-    "choose_lambda_demo",
-    "choose_lambda_sdxl",
-    "demo",
-    "lambda_mask",
-    "lambda_schedule",
-    "realign_custom_sampler",
-    "realign_img2img",
-    "realign_sd15_dpo",
-    "realign_sdxl_dpo_lora",
-    "realign_two_rewards",
+SHIPPED = {
+    "Choose lambda (SDXL, DPO LoRA)",
+    "Custom sampling (SD1.5, DPO model)",
+    "Image to image (SD1.5, DPO model)",
+    "Lambda (SD1.5, DPO model)",
+    "Lambda (SDXL, DPO LoRA)",
+    "Lambda over the image (SDXL, DPO LoRA)",
+    "Lambda over time (SDXL, DPO LoRA)",
+    "Two rewards (SD1.5, DPO and SPO)",
 }
-SMALL = {"width": 64, "height": 64, "batch_size": 1, "steps": 2, "start_at_step": 1, "lambdas": "0, 0.5"}
+DEMO = {
+    "Choose lambda (demo pair)",
+    "Lambda (demo pair)",
+    "Lambda over the image (demo pair)",
+    "Lambda over time (demo pair)",
+}
+SIDE = 64
+SMALL = {"batch_size": 1, "steps": 2, "start_at_step": 1, "lambdas": "0, 0.5"}
+LENGTHS = ("width", "height", "x")
 
-SHAPES = {"realign_img2img": (96, 96, 3), "lambda_mask": (64, 128, 3)}
+SHAPES = {"Image to image (SD1.5, DPO model)": (96, 96, 3), "Lambda over the image (demo pair)": (64, 128, 3)}
+SHOWN_ELSEWHERE = {"KL (nats)"}  # outputs that the node shows in its own foot line
 
 every_workflow = pytest.mark.parametrize("name", sorted(WORKFLOWS))
 
@@ -51,11 +64,22 @@ def _note(workflow: dict[str, Any]) -> str:
 
 def _files(node: dict[str, Any]) -> set[str]:
     values = node.get("widgets_values") or []
-    return {value for value in values if isinstance(value, str) and re.fullmatch(r"[^\s]+\.safetensors", value)}
+    named = {value for value in values if isinstance(value, str) and re.fullmatch(r"[^\s]+\.safetensors", value)}
+    return {value.rpartition("/")[2] for value in named}  # a loader may list a file with its folder
 
 
 def test_every_workflow_is_here() -> None:
-    assert WORKFLOWS.keys() == NAMES
+    here = {
+        folder: {path.name.removesuffix(".json") for path in folder.glob("*.json")} for folder in export_workflows.PLANS
+    }
+    assert here == {comfyui.SHIPPED: SHIPPED, comfyui.DEMO: DEMO}
+    assert {folder: set(plans) for folder, plans in export_workflows.PLANS.items()} == here
+
+
+def test_what_is_shipped_needs_nothing_that_cannot_be_downloaded() -> None:
+    for name in SHIPPED:
+        for node in WORKFLOWS[name]["nodes"]:
+            assert not [file for file in _files(node) if "deradiff" in file], name
 
 
 @every_workflow
@@ -108,6 +132,7 @@ def test_the_pack_s_nodes_were_saved_with_the_inputs_that_they_have_now(name: st
 def test_note_and_properties_say_where_each_file_comes_from(name: str) -> None:
     workflow = WORKFLOWS[name]
     assert len(_note(workflow)) > 200
+    assert not re.search(r"\bpictures?\b", _note(workflow)), "say image"
     version = re.findall(r'^version = "(.+)"', (ROOT / "pyproject.toml").read_text("utf-8"), re.MULTILINE)[0]
     for node in workflow["nodes"]:
         properties = node["properties"]
@@ -118,22 +143,58 @@ def test_note_and_properties_say_where_each_file_comes_from(name: str) -> None:
         for model in properties.get("models", []):
             assert re.fullmatch(r"https://huggingface\.co/[^/]+/[^/]+/resolve/main/.+\.safetensors", model["url"])
             assert f"{model['directory']}/{model['name']}" in checkpoints.FILES
-            assert f"[{model['name']}]({model['url']}) in *models/{model['directory']}*" in _note(workflow)
+            downloaded = model["url"].rpartition("/")[2]
+            renamed = "" if downloaded == model["name"] else f"renamed to **{model['name']}**, "
+            assert f"[{downloaded}]({model['url']}), {renamed}in *models/{model['directory']}*" in _note(workflow)
+    if "PickScore_v1" in str(workflow["nodes"]):
+        files = re.findall(r"\[([\w.]+)\]\(https://huggingface\.co/[^)]+/resolve/main/\1\)", _note(workflow))
+        assert {"config.json", "model.safetensors", "preprocessor_config.json", "tokenizer.json"} <= set(files)
+
+
+@every_workflow
+def test_groups_have_the_colours_of_their_kinds(name: str) -> None:
+    colours = {group["title"]: group["color"] for group in WORKFLOWS[name]["groups"]}
+    assert set(colours.values()) <= set(COLOURS.values())
+    planned = {
+        group.title: group.colour
+        for plans in export_workflows.PLANS.values()
+        if name in plans
+        for group in plans[name].groups()
+    }
+    assert colours == planned
+    assert next(colours[title] for title in colours if title.startswith("1 ")) == COLOURS["models"]
+
+
+@pytest.mark.parametrize("name", sorted(name for name in WORKFLOWS if name.startswith("Choose lambda")))
+def test_the_choice_ends_in_a_final_image_and_no_output_leads_nowhere(name: str) -> None:
+    workflow = WORKFLOWS[name]
+    for node in workflow["nodes"]:
+        loose = {slot["name"] for slot in node["outputs"] if not slot["links"]}
+        assert loose <= SHOWN_ELSEWHERE, f"{node['type']}: {loose}"
+    sources = {link[0]: link[1] for link in workflow["links"]}
+    kinds = {node["id"]: node["type"] for node in workflow["nodes"]}
+    final = {node["title"]: node for node in workflow["nodes"] if node["type"] == "DeRaDiffKSampler"}
+    linked = {
+        title: [kinds[sources[slot["link"]]] for slot in node["inputs"] if slot["name"] == "lambda" and slot["link"]]
+        for title, node in final.items()
+    }
+    assert linked == {"Your choice": [], "The rule's choice": ["DeRaDiffPickLambda"]}
 
 
 @every_workflow
 def test_has_a_thumbnail(name: str) -> None:
-    path = ROOT / "workflows" / f"{name}.jpg"
+    path = PATHS[name].with_name(f"{name}.jpg")
     assert path.stat().st_size < 60_000
     with Image.open(path) as image:
-        assert image.format == "JPEG" and image.width >= 600
+        assert image.format == "JPEG" and image.width == image.height >= 400
+        assert np.asarray(image).mean() > 100, "a result, not a dark page"
 
 
 def test_every_node_of_the_pack_has_a_place() -> None:
     from deradiff.nodes import DeRaDiffExtension
 
     nodes = {node.__name__ for node in asyncio.run(DeRaDiffExtension().get_node_list())}
-    used = {node["type"] for workflow in WORKFLOWS.values() for node in workflow["nodes"]}
+    used = {node["type"] for name in SHIPPED for node in WORKFLOWS[name]["nodes"]}
     assert nodes <= used
 
 
@@ -146,38 +207,60 @@ def test_converter_names_a_node_that_the_server_lacks() -> None:
 def server() -> Iterator[comfyui.Server]:
     """A ComfyUI with this checkout installed and the small models in place. The models are kept between runs."""
     base = checkpoints.installed()
+    serve.offer_workflows(base)
     with comfyui.Server(base, log=base / "comfyui.log") as started:
         yield started
 
 
-def _smaller(prompt: comfyui.Prompt, kept: Collection[str] = ()) -> comfyui.Prompt:
-    """The prompt at 64 x 64 pixels, one image, two steps; the inputs in `kept` as they are."""
+def _smaller(prompt: comfyui.Prompt) -> comfyui.Prompt:
+    """The prompt with images of SIDE pixels, one of them, in two steps."""
+    tall = max(node["inputs"].get("height", SIDE) for node in prompt.values())
     reduced = {}
     for key, node in prompt.items():
-        inputs = {name: value if name in kept else SMALL.get(name, value) for name, value in node["inputs"].items()}
-        reduced[key] = {**node, "inputs": inputs}
+        own = node["inputs"].get("height", tall) if node["class_type"] == "EmptyLatentImage" else tall
+        lengths = {name: node["inputs"][name] * SIDE // own for name in LENGTHS if name in node["inputs"]}
+        small = {name: value for name, value in SMALL.items() if name in node["inputs"]}
+        reduced[key] = {**node, "inputs": {**node["inputs"], **small, **lengths}}
     return reduced
 
 
 @every_workflow
 def test_runs_on_a_real_server(name: str, server: comfyui.Server) -> None:
-    kept = {"width", "height"} if name == "lambda_mask" else set()
-    prompt = _smaller(to_prompt(WORKFLOWS[name], server.get("/object_info")), kept)
+    prompt = _smaller(to_prompt(WORKFLOWS[name], server.get("/object_info")))
     (images,) = server.run([prompt], name, quiet=True)
     assert images, server.tail()
     for image in images:
         pixels = np.asarray(Image.open(io.BytesIO(image.data)))
         if "grid" not in image.name and "plot" not in image.name:
-            assert pixels.shape == SHAPES.get(name, (64, 64, 3))
+            assert pixels.shape == SHAPES.get(name, (SIDE, SIDE, 3))
         assert pixels.std() > 1.0, "an image of one colour"
 
 
 def test_is_in_the_template_browser_with_its_thumbnail(server: comfyui.Server) -> None:
-    assert set(server.get("/workflow_templates")[comfyui.PACK]) == NAMES
-    for name in NAMES:
-        assert server.get(f"/api/workflow_templates/{comfyui.PACK}/{name}.json") == WORKFLOWS[name]
-        with urllib.request.urlopen(f"{server.url}/api/workflow_templates/{comfyui.PACK}/{name}.jpg") as answer:
-            assert answer.headers["Content-Type"] == "image/jpeg"
+    """The demo pair's only where `make serve` has put them, under a name of their own."""
+    listed = server.get("/workflow_templates")
+    for pack, names in ((comfyui.PACK, SHIPPED), (serve.TEMPLATES, DEMO)):
+        assert set(listed[pack]) == names
+        for name in names:
+            place = f"/api/workflow_templates/{pack}/{quote(name)}"
+            assert server.get(f"{place}.json") == WORKFLOWS[name]
+            with urllib.request.urlopen(f"{server.url}{place}.jpg") as answer:
+                assert answer.headers["Content-Type"] == "image/jpeg"
+
+
+def test_the_blueprint_is_listed_and_served(server: comfyui.Server) -> None:
+    ours = {
+        number: entry
+        for number, entry in server.get("/global_subgraphs").items()
+        if entry["info"]["node_pack"] == f"custom_nodes.{comfyui.PACK}"
+    }
+    ((number, entry),) = ours.items()
+    assert entry["name"] == BLUEPRINT.stem
+    saved = json.loads(server.get(f"/global_subgraphs/{number}")["data"])
+    assert saved == json.loads(BLUEPRINT.read_text("ascii")), "ComfyUI 0.3.75 opens it in the system's encoding"
+    (host,), (inner,) = saved["nodes"], saved["definitions"]["subgraphs"]
+    assert host["type"] == inner["id"] and saved["links"] == []
+    assert [node["type"] for node in inner["nodes"]] == ["DeRaDiffLoadLoraPair", "DeRaDiffKSampler"]
 
 
 def test_labels_are_served_in_every_language(server: comfyui.Server) -> None:
@@ -189,7 +272,7 @@ def test_labels_are_served_in_every_language(server: comfyui.Server) -> None:
 
 
 def test_what_fails_is_said_with_the_node(server: comfyui.Server) -> None:
-    prompt = to_prompt(WORKFLOWS["demo"], server.get("/object_info"))
+    prompt = to_prompt(WORKFLOWS["Lambda (demo pair)"], server.get("/object_info"))
     sampler = next(node for node in prompt.values() if node["class_type"] == "DeRaDiffKSampler")
     sampler["inputs"]["lambda"] = -1.0
     with pytest.raises(RuntimeError, match=r"DeRaDiffKSampler .*lambda"):
