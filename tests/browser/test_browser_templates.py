@@ -1,37 +1,42 @@
-"""The workflows in the page: titles and thumbnails in the template browser, room around every node, and the choice of lambda."""
+"""The workflows in the page: titles and thumbnails in the template browser, room around every node, the choice of lambda, the blueprint."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Page, expect
 from support import boxes, browser
 from support.browser import MODES, comfyui
 from support.curve_page import CurvePage
+from support.viewer_page import Viewer
 
 SHIPPED = sorted(comfyui.SHIPPED.glob("*.json"))
-CHOOSING = comfyui.DEMO / "Choose lambda (demo pair).json"
 WORKFLOWS = [*SHIPPED, *sorted(comfyui.DEMO.glob("*.json"))]
+CHOOSING = comfyui.DEMO / "Choose lambda (demo pair).json"
+BLUEPRINT = next((comfyui.CHECKOUT / "subgraphs").glob("*.json"))
+SMALL = {"steps": 2, "batch_size": 1, "lambdas": "0, 0.5, 1", "baseline": False}
 
 every_workflow = pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
 
 
-def _workflow(path: Path) -> dict:
+def _workflow(path: Path) -> dict[str, Any]:
     return json.loads(path.read_text("utf-8"))
 
 
 @every_workflow
 def test_no_node_covers_another_or_leaves_its_group(opened: CurvePage, path: Path) -> None:
-    browser.load_workflow(opened.page, _workflow(path))
-    boxes.show_all(opened.page)
-    found = boxes.measured(opened.page)
-    opened.page.screenshot(
-        path=browser.SCREENSHOTS / f"template-{browser.label(opened.page)}-{opened.mode}-{path.name}.png"
-    )
+    page = opened.page
+    page.evaluate("window.app.clean()")  # else a node shows the image of the one that had its number before
+    browser.load_workflow(page, _workflow(path))
+    boxes.show_all(page)
+    found = boxes.measured(page)
+    front_end = ".".join(map(str, browser.version(page)))
+    page.screenshot(path=browser.SCREENSHOTS / f"template-{path.stem}-{front_end}-{opened.mode}.png")
     assert len(found["nodes"]) == len(_workflow(path)["nodes"])
     assert list(boxes.overlaps(found["nodes"])) == []
     for node in found["nodes"]:
@@ -39,27 +44,113 @@ def test_no_node_covers_another_or_leaves_its_group(opened: CurvePage, path: Pat
         assert len(frames) == (node["kind"] != "MarkdownNote"), node["name"]
 
 
-@pytest.fixture(scope="module", params=MODES)
-def page(request: pytest.FixtureRequest, server: comfyui.Server, chromium: Browser) -> Iterator:
+@every_workflow
+def test_every_value_is_one_that_its_list_offers(opened: CurvePage, path: Path) -> None:
+    """Else the page says that a model is missing which is there."""
+    browser.load_workflow(opened.page, _workflow(path))
+    missing = """() => window.app.graph.nodes.flatMap((node) => (node.widgets ?? [])
+      .filter(({ value, options }) => Array.isArray(options?.values) && !options.values.includes(value))
+      .map(({ name, value }) => `${node.type}.${name}: ${value}`))"""
+    assert opened.page.evaluate(missing) == []
+
+
+@pytest.fixture(params=MODES)
+def page(request: pytest.FixtureRequest, server: comfyui.Server, chromium: Browser) -> Iterator[Page]:
     page = browser.opened(chromium, server, Comfy_VueNodes_Enabled=request.param == "nodes2")
     yield page
     page.context.close()
 
 
-def test_the_template_browser_shows_titles_and_thumbnails_and_opens_one(page) -> None:  # noqa: ANN001
+def test_the_template_browser_shows_titles_and_thumbnails_and_opens_one(page: Page) -> None:
     page.evaluate("window.app.extensionManager.command.execute('Comfy.BrowseTemplates')")
-    page.get_by_role("button", name=comfyui.PACK).or_(page.get_by_text(comfyui.PACK, exact=True)).first.click()
+    page.get_by_text(comfyui.PACK, exact=True).first.click()
     for path in SHIPPED:
         expect(page.get_by_text(path.stem, exact=True).first).to_be_visible()
-        image = page.locator("img").filter(has=page.locator(f"xpath=self::*[contains(@src, '{path.stem[:8]}')]")).first
-        expect(image).to_be_attached()
-    loaded = "() => [...document.images].filter((each) => each.src.includes('workflow_templates/')).map((each) => [each.src, each.naturalWidth, each.naturalHeight])"
-    page.wait_for_function(
-        f"() => ({loaded})().length >= {len(SHIPPED)} && ({loaded})().every(([, width]) => width > 0)"
-    )
-    found = page.evaluate(loaded)
+    shown = f"""() => [...document.images].filter(({{ src }}) => src.includes("workflow_templates/{comfyui.PACK}/"))
+      .map(({{ src, naturalWidth, naturalHeight }}) => [src, naturalWidth, naturalHeight])"""
+    page.wait_for_function(f"() => ({shown})().length === {len(SHIPPED)} && ({shown})().every(([, width]) => width)")
+    page.screenshot(path=browser.SCREENSHOTS / f"templates-{browser.version(page)[1]}.png")
+    found = page.evaluate(shown)
     assert {unquote(src).rpartition("/")[2] for src, _, _ in found} == {f"{path.stem}.jpg" for path in SHIPPED}
     assert all(width == height for _, width, height in found)
-    page.screenshot(path=browser.SCREENSHOTS / "templates.png")
-    page.get_by_text(SHIPPED[0].stem, exact=True).first.click()
-    page.wait_for_function(f"() => window.app.graph.nodes.length === {len(_workflow(SHIPPED[0])['nodes'])}")
+    page.get_by_text(SHIPPED[-1].stem, exact=True).first.click()
+    page.wait_for_function(f"() => window.app.graph.nodes.length === {len(_workflow(SHIPPED[-1])['nodes'])}")
+
+
+def _small(page: Page) -> None:
+    """Every widget of the graph that makes a run long, set to less."""
+    page.evaluate(
+        """(small) => window.app.graph.nodes.flatMap((node) => node.widgets ?? [])
+          .filter(({ name }) => name in small).forEach((widget) => (widget.value = small[widget.name]))""",
+        SMALL,
+    )
+
+
+def test_use_this_lambda_sets_the_final_run_which_alone_is_repeated(page: Page, request: pytest.FixtureRequest) -> None:
+    browser.load_workflow(page, _workflow(CHOOSING))
+    _small(page)
+    browser.queue(page)
+    numbers = "() => Object.fromEntries(window.app.graph.nodes.map((node) => [node.title, Number(node.id)]))"
+    nodes = page.evaluate(numbers)
+    viewer = Viewer(page, request.node.callspec.params["page"])
+    browser.frame(page, nodes["Sweep Viewer (DeRaDiff)"])
+    viewer.choose("1.00")
+    viewer.part(".use").click()
+    expect(viewer.part(".status")).to_contain_text("is set in Your choice")
+    value = "id => window.app.graph.getNodeById(id).widgets.find(({ name }) => name === 'lambda').value"
+    assert page.evaluate(value, nodes["Your choice"]) == 1
+    page.evaluate("window.app.api.addEventListener('execution_cached', ({ detail }) => (window.kept = detail.nodes))")
+    browser.queue(page)
+    kept = set(page.evaluate("window.kept.map(Number)"))
+    assert {nodes["Lambda Sweep (DeRaDiff)"], nodes["The rule's choice"]} <= kept
+    assert nodes["Your choice"] not in kept
+
+
+_AROUND = """(settings) => {
+  const { graph } = window.app, host = graph.nodes[0];
+  const made = (kind, values = {}) => {
+    const node = window.LiteGraph.createNode(kind);
+    graph.add(node);
+    (node.widgets ?? []).forEach((widget) => { if (widget.name in values) widget.value = values[widget.name]; });
+    return node;
+  };
+  const link = (from, output, to, input) =>
+    from.connect(from.outputs.findIndex(({ name }) => name === output), to, to.inputs.findIndex(({ name }) => name === input));
+  const model = made("CheckpointLoaderSimple", { ckpt_name: "deradiff_demo.safetensors" });
+  const [positive, negative] = ["a red circle", ""].map((text) => made("CLIPTextEncode", { text }));
+  const latent = made("EmptyLatentImage", { width: 64, height: 64 });
+  const decode = made("VAEDecode"), shown = made("PreviewImage"), drift = made("PreviewAny");
+  link(model, "MODEL", host, "model");
+  [[positive, "positive"], [negative, "negative"]].forEach(([node, input]) => {
+    link(model, "CLIP", node, "clip");
+    link(node, "CONDITIONING", host, input);
+  });
+  link(latent, "LATENT", host, "latent_image");
+  link(host, "latent", decode, "samples");
+  link(model, "VAE", decode, "vae");
+  link(decode, "IMAGE", shown, "images");
+  link(host, "KL (nats)", drift, "source");
+  const set = (name, value) => { host.widgets.find((widget) => widget.name.endsWith(name)).value = value; };
+  set("lora", "deradiff_demo_dpo.safetensors");
+  set("steps", 2);
+  return [shown.id, drift.id].map(String);
+}"""
+
+
+def test_the_blueprint_is_found_placed_and_run(page: Page) -> None:
+    page.evaluate("window.app.graph.clear()")
+    page.mouse.dblclick(700, 600)
+    page.keyboard.type(BLUEPRINT.stem, delay=30)
+    expect(page.get_by_text(BLUEPRINT.stem).first).to_be_visible()
+    page.wait_for_timeout(1000)  # the list follows the typing a little later
+    page.keyboard.press("Enter")
+    page.wait_for_function("() => window.app.graph.nodes.length === 1")
+    page.mouse.click(500, 400)  # newer front ends carry a new node on the pointer until then
+    host = "() => { const [node] = window.app.graph.nodes; return [node.title, node.widgets.map(({ name }) => name.replace(/^\\\\d+: /, ''))]; }"
+    title, widgets = page.evaluate(host)
+    assert title == BLUEPRINT.stem
+    assert {"lora", "lambda", "seed", "steps", "cfg", "sampler_name", "scheduler", "denoise"} <= set(widgets)
+    image, drift = page.evaluate(_AROUND)
+    browser.queue(page)
+    assert len(page.evaluate("id => window.app.nodeOutputs[id].images", image)) == 1
+    assert float(page.evaluate("id => window.app.nodeOutputs[id].text[0]", drift)) > 0

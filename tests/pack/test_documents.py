@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 from PIL import Image
@@ -65,7 +66,7 @@ def test_the_documents_were_found() -> None:
 def test_every_relative_link_and_image_resolves(path: Path) -> None:
     for target in targets(path):
         file, _, anchor = target.partition("#")
-        found = (path.parent / file).resolve() if file else path
+        found = (path.parent / unquote(file)).resolve() if file else path
         assert found.exists() and ROOT in found.parents, f"{_name(path)} points to {target}"
         if anchor:
             assert anchor in anchors(found), f"{_name(path)} points to {target}"

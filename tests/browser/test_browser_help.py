@@ -1,0 +1,61 @@
+"""A node's help in the page, in its language and with its image, and the labels of packs in that language."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+from support import browser
+from support.browser import MODES, comfyui
+
+KIND = "DeRaDiffKSampler"
+PAGES = comfyui.CHECKOUT / "js" / "docs"
+LANGUAGES = ["en", "fr", "ja", "zh"]  # fr has no page of its own
+MERGED = (1, 34, 8)  # since then the front end keeps the labels of packs when it loads a language
+
+
+def _heading(language: str) -> str:
+    own = PAGES / KIND / f"{language}.md"
+    text = (own if own.exists() else PAGES / f"{KIND}.md").read_text("utf-8")
+    return text.partition("\n## ")[2].partition("\n")[0]
+
+
+def _selected(page: Page) -> list[str]:
+    """One node of the kind alone in the graph, selected: its inputs as they are labelled."""
+    return page.evaluate(
+        """(kind) => {
+          const { app, LiteGraph } = window, { canvas, graph } = app;
+          graph.clear();
+          const node = LiteGraph.createNode(kind);
+          graph.add(node);
+          node.pos = [0, 0];
+          canvas.ds.scale = 1;
+          canvas.ds.offset = [500, 300];
+          canvas.select(node);
+          canvas.setDirty(true, true);
+          return node.inputs.map(({ label, localized_name, name }) => label ?? localized_name ?? name);
+        }""",
+        KIND,
+    )
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_info_button_shows_the_help_page_and_its_image(
+    server: comfyui.Server, chromium: Browser, language: str, mode: str
+) -> None:
+    page = browser.opened(chromium, server, Comfy_VueNodes_Enabled=mode == "nodes2", Comfy_Locale=language)
+    try:
+        labels = _selected(page)
+        page.get_by_test_id("info-button").first.click()
+        content = page.locator(".node-help-content").first
+        expect(content.get_by_role("heading", name=_heading(language), exact=True)).to_be_visible()
+        expect(content.locator("img").first).to_be_attached()
+        page.wait_for_function("() => document.querySelector('.node-help-content img').naturalWidth > 250")
+        page.screenshot(path=browser.SCREENSHOTS / f"help-{browser.version(page)[1]}-{mode}-{language}.png")
+        if language in ("ja", "zh") and browser.version(page) >= MERGED:
+            words = (comfyui.CHECKOUT / "locales" / language / "nodeDefs.json").read_text("utf-8")
+            assert json.loads(words)[KIND]["inputs"]["reference"]["name"] in labels
+    finally:
+        page.context.close()
