@@ -25,11 +25,11 @@ export function meaning(lambda, words) {
  * @param {boolean} schedule whether one is connected
  * @param {boolean} mask whether one is connected
  * @param {Words} words
- * @returns {string} "0.50: twice as regularised as trained (× schedule)"
+ * @returns {string} "0.50: twice as regularised as trained (x schedule)"
  */
 export function withFactors(text, schedule, mask, words) {
   const factors = [schedule && words.schedule, mask && words.mask].filter(Boolean);
-  return factors.length ? `${text} (× ${factors.join(" × ")})` : text;
+  return factors.length ? `${text} (\u00d7 ${factors.join(" \u00d7 ")})` : text;
 }
 
 /**

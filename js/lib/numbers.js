@@ -23,16 +23,16 @@ export function shortNumber(value) {
 }
 
 /**
- * "312 ± 18": the error to two digits, the value as far as it; the value alone if the error is 0, "?" for one that is unknown.
+ * "312 +- 18", with the sign: the error to two digits, the value as far as it; the value alone if the error is 0, "?" for one that is unknown.
  * @param {number} value
  * @param {number | null} [error]
  * @returns {string}
  */
 export function withError(value, error = 0) {
   if (error === 0) return shortNumber(value);
-  if (error === null) return `${shortNumber(value)} ± ?`;
+  if (error === null) return `${shortNumber(value)} \u00b1 ?`;
   const places = 1 - Math.floor(Math.log10(Number(error.toPrecision(2))));
-  if (error < 1e-4 * Math.abs(value) || error >= 1e9 || places > 6) return `${shortNumber(value)} ± ${Number(error.toPrecision(2))}`;
+  if (error < 1e-4 * Math.abs(value) || error >= 1e9 || places > 6) return `${shortNumber(value)} \u00b1 ${Number(error.toPrecision(2))}`;
   const unit = 10 ** -places;
-  return [value, error].map((part) => (Math.round(part / unit) * unit).toFixed(Math.max(0, places))).join(" ± ");
+  return [value, error].map((part) => (Math.round(part / unit) * unit).toFixed(Math.max(0, places))).join(" \u00b1 ");
 }

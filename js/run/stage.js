@@ -27,7 +27,7 @@ export function leaveAll() {
 /**
  * @param {any} node
  * @param {Words} words
- * @returns {string} "λ 0.50 (2 of 5), 40 s left", counted down; empty if it does not run
+ * @returns {string} "lambda 0.50 (2 of 5), 40 s left" with the Greek letter, counted down; empty if it does not run
  */
 export function stageLine(node, words) {
   const found = running.get(node);

@@ -68,7 +68,7 @@ export function isChosen(sweep, entry) {
 }
 
 /**
- * "λ = 0.50", "λ = 0.50 (weights)".
+ * "lambda = 0.50", "lambda = 0.50 (weights)", with the Greek letter.
  * @param {Entry} entry
  * @param {import("./sweep_words.js").SweepWords} words
  * @returns {string}
@@ -78,7 +78,7 @@ export function label(entry, words = sweepWords()) {
 }
 
 /**
- * "λ = 0.50 · KL 12.3 nats · 1.2 s · score 0.31"; unknown parts are left out.
+ * lambda, "KL 12.3 nats", "1.2 s" and "score 0.31", with dots between; unknown parts are left out.
  * @param {Entry} entry
  * @param {number} sample
  * @param {import("./sweep_words.js").SweepWords} words

@@ -119,7 +119,8 @@ def telling(model: ModelPatcher, tell: Callable[[list[str]], None]) -> ModelPatc
 
 def _sample(executor: WrapperExecutor, *args: Any, **kwargs: Any) -> torch.Tensor:
     """OUTER_SAMPLE: one run, and what it warned of."""
-    tell: Callable[[list[str]], None] | None = executor.class_obj.model_patcher.get_attachment(TELL)
+    guider: Any = executor.class_obj  # any CFGGuider
+    tell: Callable[[list[str]], None] | None = guider.model_patcher.get_attachment(TELL)
     if tell is None or asked() is not None:
         return _run(executor, *args, **kwargs)
     with warnings() as gathered:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import math
 from numbers import Real
+from typing import Any
 
 _QUOTED = 60  # characters
 
 
-def number(value: object, name: str, low: float, high: float, advice: str = "") -> float:
+def number(value: Any, name: str, low: float, high: float, advice: str = "") -> float:
     """The value as a float. name: the input's; advice: what to do, a sentence. Raises ValueError unless low <= value <= high."""
     found = _float(value)
     if not low <= found <= high:  # NaN fails too
@@ -19,7 +20,7 @@ def number(value: object, name: str, low: float, high: float, advice: str = "") 
     return found
 
 
-def positive(value: object, name: str, advice: str = "") -> float:
+def positive(value: Any, name: str, advice: str = "") -> float:
     """The value as a float. Raises ValueError unless it is finite and above 0."""
     found = _float(value)
     if not (math.isfinite(found) and found > 0):
@@ -27,15 +28,16 @@ def positive(value: object, name: str, advice: str = "") -> float:
     return found
 
 
-def whole(value: object, name: str, low: int, high: int, advice: str = "") -> int:
+def whole(value: Any, name: str, low: int, high: int, advice: str = "") -> int:
     """The value as an integer. Raises ValueError unless it is a whole number and low <= value <= high."""
-    found = int(value) if isinstance(value, Real) and math.isfinite(_float(value)) else low - 1
+    number = _float(value)
+    found = int(number) if math.isfinite(number) else low - 1
     if not (low <= found <= high and found == value):
         raise ValueError(f"{name} must be a whole number from {low} to {high}, got {quoted(value)}.{_sentence(advice)}")
     return found
 
 
-def quoted(value: object) -> str:
+def quoted(value: Any) -> str:
     """repr, cut to a length that fits a message."""
     try:
         text = repr(value)
@@ -44,12 +46,11 @@ def quoted(value: object) -> str:
     return text if len(text) <= _QUOTED else f"{text[: _QUOTED - 3]}..."
 
 
-def _float(value: object) -> float:
+def _float(value: Any) -> float:
     """NaN for anything but a number."""
-    if isinstance(value, bool) or not isinstance(value, Real):
-        return math.nan
+    known = isinstance(value, Real) and not isinstance(value, bool)
     try:
-        return float(value)
+        return float(value) if known else math.nan
     except OverflowError:  # an integer beyond the range of floats
         return math.inf if value > 0 else -math.inf
 

@@ -74,15 +74,15 @@ def turned(report: Report) -> str:
         return ""
     last = max(row.strength for row in report.choice.rows if row.contender)
     if not found.turned:
-        return f"{report.held_out} does not surely fall up to λ = {last:g}"
+        return f"{report.held_out} does not surely fall up to \u03bb = {last:g}"
     return _falls(report, found)
 
 
 def _falls(report: Report, found: Turning) -> str:
-    falls = f"{report.held_out} falls (surely from λ = {found.below:g})"
+    falls = f"{report.held_out} falls (surely from \u03bb = {found.below:g})"
     if found.rises:
-        return f"{report.score} still rises above λ = {found.at:g}, {falls}: the model is gaming {report.score} there"
-    return f"above λ = {found.at:g} {falls}, and {report.score} does not rise"
+        return f"{report.score} still rises above \u03bb = {found.at:g}, {falls}: the model is gaming {report.score} there"
+    return f"above \u03bb = {found.at:g} {falls}, and {report.score} does not rise"
 
 
 def _compared(lead: Difference, beats: str, other: str, unknown: str) -> str:
