@@ -8,7 +8,7 @@ import sys
 import zipfile
 from pathlib import Path, PurePosixPath
 
-from support import published
+from support import escapes, published
 
 CODE = {".py", ".js", ".toml", ".txt"}  # what others' tools read without naming an encoding
 OF_A_LANGUAGE = re.compile(r"(^|/)(zh|ja)(/|\.)")  # ComfyUI opens and sends these as UTF-8 (test_start.py)
@@ -28,7 +28,7 @@ def unreadable(texts: dict[str, bytes], encoding: str) -> list[str]:
             try:
                 line.decode(encoding)
             except UnicodeDecodeError:
-                found.append(f"{name}:{number}: {line.decode().encode('ascii', 'backslashreplace').decode().strip()}")
+                found.append(f"{name}:{number}: {escapes.escaped(line.decode()).strip()}")
     return found
 
 
@@ -39,7 +39,9 @@ def test_every_text_of_the_repository_is_readable_as_cp1252() -> None:
 
 
 def test_published_code_means_the_same_in_every_encoding(archive: Path) -> None:
-    """ASCII, symbols as escapes: read as cp1252, a raw lambda would not fail, but turn into two other letters."""
+    """ASCII, symbols as escapes: read as cp1252, a raw lambda would not fail, but turn into two other letters.
+    `python tests/support/escapes.py FILE ...` writes them so.
+    """
     with zipfile.ZipFile(archive) as packed:
         code = {name: packed.read(name) for name in packed.namelist() if PurePosixPath(name).suffix in CODE}
     assert len(code) > 90

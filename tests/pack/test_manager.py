@@ -1,5 +1,5 @@
 """Installed by the real ComfyUI-Manager 4 into a ComfyUI of its own: nodes appear, requirements come along, and all of it goes
-again. The Manager's command line does what its dialog does; ComfyUI 0.3.75 has no place for the dialog of Manager 4.
+again. By the Manager's command line, and by what its dialog asks of the server where ComfyUI has it (0.3.75 does not yet).
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import tomllib
+from comfy.cli_args import args
 from support import manager, published
 
 CONTRACT = json.loads((published.ROOT / "tests" / "nodes" / "contract.json").read_text("utf-8"))
@@ -65,3 +66,22 @@ def test_from_a_git_address_installed_and_removed(installation: manager.Installa
     assert installation.run("-c", BROUGHT).startswith(str(installation.folder / "venv"))
     assert "[UNINSTALLED]" in installation.manager(nowhere, "uninstall", f"{checkout.name}@unknown")
     assert not folder.exists()
+
+
+if hasattr(args, "enable_manager"):
+
+    def test_by_the_manager_s_dialog_installed_disabled_and_removed(
+        installation: manager.Installation, archive: Path
+    ) -> None:
+        packs, pack = installation.packs, {"id": "deradiff", "version": VERSION, "selected_version": VERSION}
+        with manager.registry(archive, VERSION) as registry:
+            with installation.server(registry) as address:
+                assert manager.task(address, "install", **pack, mode="cache", channel="default") == "success"
+                assert (packs / "deradiff" / ".tracking").is_file()
+            with installation.server(registry) as address:
+                assert _our_nodes(address) == dict.fromkeys(CONTRACT, "custom_nodes.deradiff")
+                assert manager.get(f"{address}/v2/customnode/installed")["deradiff"]["ver"] == VERSION
+                assert manager.task(address, "disable", node_name="deradiff") == "success"
+                assert not (packs / "deradiff").exists()
+                assert manager.task(address, "uninstall", node_name="deradiff") == "success"
+                assert not [path for path in packs.rglob("*") if path.name != ".disabled"]

@@ -29,6 +29,8 @@ from support import published
 
 OF_USERS = ("custom_nodes", "input", "models", "output", "temp", "tests", "tests-unit", "user", ".git")
 BROUGHT = ("matplotlib", "mpl_toolkits", "pylab")  # by the pack's requirements.txt
+WITH_REGISTRY = published.SUPPORT / "with_registry.py"
+OPTIONS = ("--cpu", "--disable-auto-launch", "--disable-api-nodes", "--database-url", "sqlite:///:memory:")
 SECONDS = 300
 
 
@@ -122,18 +124,20 @@ class Installation:
 
     def manager(self, registry: str, *arguments: str) -> str:
         """What `cm-cli` says to that."""
-        return self.run(str(published.SUPPORT / "manager_cli.py"), registry, *arguments)
+        return self.run(str(WITH_REGISTRY), registry, "cm-cli", *arguments)
 
     @contextmanager
-    def server(self) -> Iterator[str]:
-        """The address of the running server."""
+    def server(self, registry: str | None = None) -> Iterator[str]:
+        """The address of the running server; with the Manager in it, where it is told of a registry."""
         port = comfyui.free_port()
-        command = [self.python, "main.py", "--cpu", "--port", str(port), "--disable-auto-launch", "--disable-api-nodes"]
+        command = [self.python, *([str(WITH_REGISTRY), registry] if registry else []), "main.py", *OPTIONS]
+        command += ["--port", str(port), *(["--enable-manager"] if registry else [])]
         log = self.folder / "log.txt"
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [*command, "--database-url", "sqlite:///:memory:"],
+                command,
                 cwd=self.comfyui,
+                env=os.environ | {"COMFYUI_PATH": str(self.comfyui)},
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
@@ -148,11 +152,28 @@ class Installation:
             process.wait(SECONDS)
 
 
+def _ask(address: str, value: object | None = None) -> bytes:
+    """What an address on this machine answers, to a JSON value where there is one. No proxy is asked."""
+    data = None if value is None else json.dumps(value).encode()
+    request = urllib.request.Request(address, data, {"Content-Type": "application/json"})
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=60) as answer:
+        return answer.read()
+
+
 def get(address: str) -> Any:
-    """The JSON that an address on this machine answers."""
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(address, timeout=60) as answer:
-        return json.load(answer)
+    """The JSON that an address answers."""
+    return json.loads(_ask(address))
+
+
+def task(address: str, kind: str, **parameters: object) -> str:
+    """Have the Manager in a server do something, as its dialog does; what came of it."""
+    _ask(f"{address}/v2/manager/queue/task", {"ui_id": kind, "client_id": "test", "kind": kind, "params": parameters})
+    _ask(f"{address}/v2/manager/queue/start", {})
+    limit = time.monotonic() + SECONDS
+    while kind not in (done := get(f"{address}/v2/manager/queue/history?client_id=test")["history"]):
+        assert time.monotonic() < limit
+        time.sleep(0.2)
+    return done[kind]["result"]
 
 
 def _answers(address: str) -> bool:
