@@ -9,9 +9,11 @@ import torch
 from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
 
+from .checked import checked
 from .engine.patch import realign
 from .method import strength
 from .method.evaluation import EXACT, KINDS, TOLERANCE, Evaluation
+from .method.region import MOST_FEATHER
 from .method.schedule import LambdaSchedule
 from .method.weights import weight
 from .schema import ScheduleType, advanced
@@ -42,6 +44,7 @@ def how_inputs() -> list[io.Input]:
     return [evaluation_input(), schedule_input(), *_mask_inputs(), tolerance_input()]
 
 
+@checked
 def realigned(
     reference: ModelPatcher,
     aligned: ModelPatcher,
@@ -99,7 +102,7 @@ def _mask_inputs() -> list[io.Input]:
                 "mask_feather",
                 default=0,
                 min=0,
-                max=256,
+                max=MOST_FEATHER,
                 optional=True,
                 tooltip="How many latent pixels the mask's edges fade over on either side; 0 leaves them as they are. "
                 "A latent pixel is 8 pixels of most models' images.",

@@ -7,6 +7,7 @@ from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
 
 from . import page
+from .checked import checked
 from .engine.warned import warnings
 from .inputs import (
     evaluation_input,
@@ -90,6 +91,7 @@ class DeRaDiffLambdaSweep(io.ComfyNode):
         return lambdas is None or refusal(lambda: parse_lambdas(lambdas))
 
     @classmethod
+    @checked
     def execute(
         cls,
         reference: ModelPatcher,
@@ -157,6 +159,7 @@ class DeRaDiffSweepGrid(io.ComfyNode):
         )
 
     @classmethod
+    @checked
     def execute(
         cls, images: torch.Tensor, sweep: Sweep, trained_beta: float, cell_size: int, scores: Scores | None = None
     ) -> io.NodeOutput:

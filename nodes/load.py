@@ -7,6 +7,7 @@ from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
 
 from . import page
+from .checked import checked
 from .engine import LOG
 from .engine.warned import warnings
 from .inputs import refusal
@@ -118,6 +119,7 @@ class DeRaDiffLoadCheckpointPair(io.ComfyNode):
         return aligned is None or refusal(lambda: _aligned_file(aligned))
 
     @classmethod
+    @checked
     def execute(cls, reference: str, aligned: str) -> io.NodeOutput:
         folder, name = _aligned_file(aligned)
         aligned_path, reference_path = _path("aligned", folder, name), _path("reference", "checkpoints", reference)
@@ -155,6 +157,7 @@ class DeRaDiffLoadDiffusionPair(io.ComfyNode):
         )
 
     @classmethod
+    @checked
     def execute(cls, reference: str, aligned: str, weight_dtype: str) -> io.NodeOutput:
         files = {"reference": reference, "aligned": aligned}
         paths = {socket: _path(socket, "diffusion_models", name) for socket, name in files.items()}
@@ -196,6 +199,7 @@ class DeRaDiffLoadLoraPair(io.ComfyNode):
         )
 
     @classmethod
+    @checked
     def execute(cls, model: ModelPatcher, lora: str, strength: float) -> io.NodeOutput:
         with warnings() as gathered:
             aligned = loading.load_lora(model, _path("lora", "loras", lora), strength)

@@ -7,6 +7,7 @@ import math
 import torch
 from comfy_api.latest import io
 
+from .checked import checked
 from .report.plots import plot
 from .report.statements import Report
 from .report.tables import csv_text, markdown
@@ -100,6 +101,7 @@ class DeRaDiffPickLambda(io.ComfyNode):
         )
 
     @classmethod
+    @checked
     def execute(
         cls,
         images: torch.Tensor,

@@ -8,6 +8,7 @@ from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
 
 from . import page
+from .checked import checked
 from .engine.patch import telling
 from .engine.warned import warnings
 from .inputs import how_inputs, lambda_input, pair_inputs, realigned
@@ -42,6 +43,7 @@ class DeRaDiffRealign(io.ComfyNode):
         )
 
     @classmethod
+    @checked
     def execute(cls, reference: ModelPatcher, aligned: ModelPatcher, **inputs: Any) -> io.NodeOutput:
         with warnings() as gathered:
             model = telling(realigned(reference, aligned, **inputs), page.warn)

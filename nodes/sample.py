@@ -9,6 +9,7 @@ from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
 
 from . import page
+from .checked import checked
 from .engine.outcome import Reused
 from .engine.warned import warnings
 from .inputs import how_inputs, lambda_input, latent_output, pair_inputs, realigned, seed_input, steps_to_latent
@@ -85,6 +86,7 @@ class DeRaDiffKSampler(io.ComfyNode):
         )
 
     @classmethod
+    @checked
     def execute(
         cls,
         reference: ModelPatcher,
@@ -142,6 +144,7 @@ class DeRaDiffKSamplerAdvanced(io.ComfyNode):
         )
 
     @classmethod
+    @checked
     def execute(
         cls,
         reference: ModelPatcher,

@@ -13,6 +13,8 @@ import folder_paths
 import torch
 from comfy_api.latest import io
 
+from .checked import checked
+from .method.limits import quoted
 from .schema import CATEGORY, ScorerType, ScoresType, SweepType, schema
 from .scoring import scorer_files, scorers
 from .scoring.measures import CLOSENESS, MEASURES
@@ -124,16 +126,16 @@ class DeRaDiffLoadScorer(io.ComfyNode):
         )
 
     @classmethod
+    @checked
     def execute(cls, scorer: str, kind: str) -> io.NodeOutput:
-        folders = _folders()
-        if scorer in folders:
-            found, score = scorers.folder_scorer(folders[scorer], kind)
-            return io.NodeOutput(Scorer(scorer if found in scorer.lower() else f"{scorer} ({found})", score))
-        name = scorer.removesuffix(_BUILT_IN)
-        if name == scorer or name not in (*MEASURES, CLOSENESS):
-            known = ", ".join([*folders, *(f"{name}{_BUILT_IN}" for name in (*MEASURES, CLOSENESS))])
-            raise ValueError(f"scorer: no {scorer!r} in models/{FOLDER}. Expected one of: {known}.")
-        return io.NodeOutput(_built_in(name))
+        folders, built_in = _folders(), {f"{name}{_BUILT_IN}": name for name in (*MEASURES, CLOSENESS)}
+        known = [*folders, *built_in]
+        if scorer not in known:
+            raise ValueError(f"scorer: no {quoted(scorer)} in models/{FOLDER}. Expected one of: {', '.join(known)}.")
+        if scorer in built_in and scorer not in folders:
+            return io.NodeOutput(_built_in(built_in[scorer]))
+        found, score = scorers.folder_scorer(folders[scorer], kind)
+        return io.NodeOutput(Scorer(scorer if found in scorer.lower() else f"{scorer} ({found})", score))
 
 
 class DeRaDiffScoreImages(io.ComfyNode):
@@ -193,6 +195,7 @@ class DeRaDiffScoreImages(io.ComfyNode):
         )
 
     @classmethod
+    @checked
     def execute(
         cls,
         images: torch.Tensor,

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from comfy_api.latest import io, ui
 
+from .checked import checked
 from .schema import CATEGORY, ScoresType, SweepType, schema
 from .wires import Entry, Scores, Sweep
 
@@ -43,6 +44,7 @@ class DeRaDiffSweepViewer(io.ComfyNode):
         )
 
     @classmethod
+    @checked
     def execute(
         cls, images: torch.Tensor, sweep: Sweep, scores: Scores | None = None, chosen: float | None = None
     ) -> io.NodeOutput:

@@ -14,7 +14,7 @@ _QUOTED = 60  # characters
 
 def number(value: Any, name: str, low: float, high: float, advice: str = "") -> float:
     """The value as a float. name: the input's; advice: what to do, a sentence. Raises ValueError unless low <= value <= high."""
-    found = _float(value)
+    found = as_number(value)
     if not low <= found <= high:  # NaN fails too
         raise ValueError(f"{name} must be a number from {low:g} to {high:g}, got {quoted(value)}.{_sentence(advice)}")
     return found
@@ -22,7 +22,7 @@ def number(value: Any, name: str, low: float, high: float, advice: str = "") -> 
 
 def positive(value: Any, name: str, advice: str = "") -> float:
     """The value as a float. Raises ValueError unless it is finite and above 0."""
-    found = _float(value)
+    found = as_number(value)
     if not (math.isfinite(found) and found > 0):
         raise ValueError(f"{name} must be a finite number above 0, got {quoted(value)}.{_sentence(advice)}")
     return found
@@ -30,7 +30,7 @@ def positive(value: Any, name: str, advice: str = "") -> float:
 
 def whole(value: Any, name: str, low: int, high: int, advice: str = "") -> int:
     """The value as an integer. Raises ValueError unless it is a whole number and low <= value <= high."""
-    number = _float(value)
+    number = as_number(value)
     found = int(number) if math.isfinite(number) else low - 1
     if not (low <= found <= high and found == value):
         raise ValueError(f"{name} must be a whole number from {low} to {high}, got {quoted(value)}.{_sentence(advice)}")
@@ -46,8 +46,8 @@ def quoted(value: Any) -> str:
     return text if len(text) <= _QUOTED else f"{text[: _QUOTED - 3]}..."
 
 
-def _float(value: Any) -> float:
-    """NaN for anything but a number."""
+def as_number(value: Any) -> float:
+    """The value as a float, NaN for anything but a number."""
     known = isinstance(value, Real) and not isinstance(value, bool)
     try:
         return float(value) if known else math.nan

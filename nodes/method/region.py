@@ -7,6 +7,9 @@ from functools import cached_property
 
 import torch
 
+from . import limits
+
+MOST_FEATHER = 256  # latent pixels
 _SLACK = 1e-3  # resampled masks overshoot a little
 
 
@@ -29,8 +32,7 @@ class Region:
             raise ValueError(
                 f"mask: expected values between 0 (reference) and 1 (whole lambda), got {low:g} to {high:g}."
             )
-        if self.feather < 0:
-            raise ValueError(f"mask_feather: expected a number of latent pixels of at least 0, got {self.feather}.")
+        limits.whole(self.feather, "mask_feather", 0, MOST_FEATHER, "It counts latent pixels.")
 
     @cached_property
     def everywhere(self) -> float | None:

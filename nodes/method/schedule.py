@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .curve import Curve
+from .limits import as_number, quoted
 
 _ROUNDING = 1e-6  # progress is computed back from sigma
 
@@ -21,10 +22,10 @@ class LambdaSchedule:
     end: float = 1.0
 
     def __post_init__(self) -> None:
-        if not 0.0 <= self.start <= self.end <= 1.0:
+        if not 0.0 <= as_number(self.start) <= as_number(self.end) <= 1.0:
             raise ValueError(
                 "start_percent and end_percent: expected 0 <= start_percent <= end_percent <= 1, "
-                f"got {self.start} and {self.end}."
+                f"got {quoted(self.start)} and {quoted(self.end)}."
             )
 
     def at(self, progress: float) -> float:

@@ -60,7 +60,7 @@ def _check_whole(weights: Weights, file: str) -> None:
         if value.ndim > 1 and value.numel() == 0:
             raise _broken(file, f"{name} is empty, {tuple(value.shape)}")
         if name.endswith(".alpha") and not (value.numel() == 1 and bool(value.isfinite())):
-            found = value.tolist() if value.numel() == 1 else f"of shape {tuple(value.shape)}"
+            found = float(value) if value.numel() == 1 else f"of shape {tuple(value.shape)}"
             raise _broken(file, f"{name} is {found}, not one finite number")
 
 

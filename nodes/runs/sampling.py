@@ -44,7 +44,9 @@ class Settings:
         ):
             if value not in known:
                 raise ValueError(f"{name}: this ComfyUI has no {quoted(value)}. Choose one of {', '.join(known)}.")
-        limits.whole(self.seed, "seed", 0, 2**64 - 1)
+        limits.whole(self.seed, "seed", -(2**63), 2**64 - 1)
+        limits.whole(self.start_step or 0, "start_at_step", 0, _MOST_STEPS)
+        limits.whole(self.last_step or 0, "end_at_step", 0, _MOST_STEPS)
         limits.whole(self.steps, "steps", 1, _MOST_STEPS)
         limits.number(self.cfg, "cfg", 0.0, _MOST_CFG)
         limits.number(self.denoise, "denoise", 0.0, 1.0, "Use 1 to denoise the whole latent.")

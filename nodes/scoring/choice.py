@@ -147,7 +147,7 @@ def choose(rows: Sequence[Row], rule: str, budget: float = math.inf) -> Choice:
     Raises ValueError for an unknown rule, no contender, a score that is not finite, a budget that is NaN or below
     0 (whatever the rule), and a budget that no lambda keeps.
     """
-    if rule not in RULES:
+    if rule not in [*RULES]:  # which may be anything, also what a dict cannot look up
         raise ValueError(f"rule: expected one of {', '.join(map(repr, RULES))}, got {rule!r}.")
     _check(rows)
     limited = RULES[rule].limited

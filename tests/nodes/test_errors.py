@@ -198,15 +198,26 @@ def test_a_name_of_no_file(name: object, models: Models, capfd: pytest.CaptureFi
         ("steps", 0, "steps must be a whole number from 1 to 10000, got 0."),
         ("steps", 1.5, "steps must be a whole number from 1 to 10000, got 1.5."),
         ("steps", None, "steps must be a whole number from 1 to 10000, got None."),
-        ("seed", -1, "seed must be a whole number from 0 to 18446744073709551615, got -1."),
-        ("seed", 2**64, "seed must be a whole number from 0 to 18446744073709551615, got 18446744073709551616."),
+        ("seed", 0.5, "seed must be a whole number from -9223372036854775808 to 18446744073709551615, got 0.5."),
+        ("seed", 2**64, "seed must be a whole number from -9223372036854775808 to 18446744073709551615, got 18446"),
+        (
+            "reference",
+            "a.safetensors",
+            "reference: expected a MODEL, got 'a.safetensors'. Connect the output of a node",
+        ),
+        ("aligned", None, "aligned: expected a MODEL, got None."),
+        ("positive", 5, "positive: expected a CONDITIONING, got 5."),
+        ("latent_image", {"a": 1}, "latent_image: expected a LATENT, got {'a': 1}."),
+        ("schedule", 1.0, "schedule: expected a LAMBDA_SCHEDULE, got 1.0."),
+        ("mask", "m", "mask: expected a tensor (IMAGE or MASK), got 'm'."),
     ],
 )
-def test_numbers_that_no_widget_gives(
+def test_values_that_no_widget_and_no_link_gives(
     socket: str, value: object, says: str, models: Models, capfd: pytest.CaptureFixture[str]
 ) -> None:
     before = models.evaluations
-    said = _refusal(lambda: _run(sample.DeRaDiffKSampler, models.sd15, models.other, **{socket: value}), capfd)
+    inputs: dict[str, object] = {"reference": models.sd15, "aligned": models.other, socket: value}
+    said = _refusal(lambda: _run(sample.DeRaDiffKSampler, **inputs), capfd)  # type: ignore[arg-type]
     assert said.startswith(says)
     assert models.evaluations == before
 
