@@ -50,7 +50,7 @@ class DeRaDiffLambdaSweep(io.ComfyNode):
                 io.String.Input(
                     "lambdas",
                     default="0, 0.25, 0.5, 0.75, 1",
-                    tooltip="Values and ranges, separated by commas: 0, 0.5, 1 or 0:1:0.25 (start:stop:step) or 0..1 x 5 (five values). "
+                    tooltip="Values and ranges, separated by commas (decimals have a point): 0, 0.5, 1 or 0:1:0.25 (start:stop:step) or 0..1 x 5 (five values). "
                     f"At most {MOST}; 0 and 1 cost one model each, all others two.",
                 ),
                 seed_input("seed"),

@@ -53,7 +53,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[comfyui.Server]
     empty = {f"cond_stage_model.transformer.{name}": value for name, value in _empty_text_encoder().items()}
     inner = {standins.CHECKPOINT_PREFIX + name: value for name, value in unet.items()}
     checkpoints.save_sparse({**inner, **empty, **standins.taesd(3)}, models / "checkpoints" / "whole.safetensors")
-    scorer_folders.write_clip(models / "deradiff_scorers" / "tiny")
+    scorer = scorer_folders.write_clip(models / "deradiff_scorers" / "tiny")
+    save_file(scorer_folders.head_weights(), scorer / "head.safetensors")
     with comfyui.Server(base, log=base / "server.log") as started:
         yield started
 
