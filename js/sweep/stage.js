@@ -5,7 +5,7 @@ import { make } from "../lib/dom.js";
 import { MODES } from "./comparison.js";
 
 /**
- * @typedef {{url: string, label: string}} Picture
+ * @typedef {{url: string, label: string}} Labelled
  * @typedef {(typeof MODES)[number]} Mode
  * @typedef {import("./sweep_words.js").SweepWords} SweepWords
  */
@@ -59,8 +59,8 @@ export class Stage {
   }
 
   /**
-   * @param {Picture} shown
-   * @param {Picture} other
+   * @param {Labelled} shown
+   * @param {Labelled} other
    * @param {Mode} mode
    * @param {boolean} large whether the viewer is enlarged
    */
@@ -91,7 +91,7 @@ export class Stage {
   /**
    * @param {HTMLImageElement} image
    * @param {HTMLElement} tag
-   * @param {Picture} picture
+   * @param {Labelled} content
    */
   #put(image, tag, { url, label }) {
     tag.textContent = image.alt = label;

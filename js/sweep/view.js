@@ -187,7 +187,7 @@ export class SweepView {
     this.sample.textContent = `${sample + 1} / ${entries[place].samples.length}`;
     this.sample.setAttribute("aria-label", this.words.sample(sample + 1, entries[place].samples.length));
     this.interpolated.setAttribute("aria-pressed", String(method === INTERPOLATED));
-    this.stage.draw(this.#picture(entries[place]), this.#picture(this.#other), mode, this.overlay.isOpen);
+    this.stage.draw(this.#labelled(entries[place]), this.#labelled(this.#other), mode, this.overlay.isOpen);
     this.comparing.draw(choicesOf(sweep, method ?? "", this.words), knownKey(sweep, other), mode, this.overlay.isOpen);
     this.thumbs.draw(entries, place, sample, (entry) => this.#url(entry), (entry) => isChosen(sweep, entry));
     this.#drawNumbers();
@@ -218,7 +218,7 @@ export class SweepView {
   }
 
   /** @param {Entry} entry */
-  #picture(entry) {
+  #labelled(entry) {
     const mark = isChosen(/** @type {Sweep} */ (this.#sweep), entry) ? " \u2605" : "";
     return { url: this.#url(entry), label: label(entry, this.words) + mark };
   }
