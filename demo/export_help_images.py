@@ -14,22 +14,39 @@ import environment
 import export_workflows
 import public_names
 from PIL import Image
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import FloatRect, Locator, Page, sync_playwright
+from workflow_files import DPO, SD15, SD15_UNET
 
 FOLDER = comfyui.CHECKOUT / "js" / "docs" / "images"
 SHOWN = comfyui.DEMO / "Choose lambda (demo pair).json"  # whose nodes are shown with what they made
 
-_WIDTH, _COLOURS = 400, 64
+RESULTS = {"DeRaDiffSweepViewer"}  # nodes that are nothing without a run
+VALUES = {
+    "DeRaDiffLoadCheckpointPair": {"reference": SD15.name, "aligned": f"{DPO.directory}/{DPO.name}"},
+    "DeRaDiffLoadDiffusionPair": {"reference": SD15_UNET.name, "aligned": DPO.name},
+    "DeRaDiffLambdaFromBeta": {"target_beta": 10000},
+    "DeRaDiffLambdaSchedule": {"curve": "[[0, 0.2], [0.35, 1], [1, 0.3]]"},
+}  # of the nodes that the workflow does not have
+
+_WIDTH, _COLOURS, _MARGIN = 400, 128, 8
 _SETTINGS = {"Comfy.VueNodes.Enabled": True, "Comfy.VueNodes.ShowBanner": False, "Comfy.Locale": "en"}
-_FRAME = """async (kind) => {
+_FRAME = """async ([kind, values]) => {
   const { app, LiteGraph } = window, { canvas, graph } = app;
   let node = graph.nodes.find((each) => each.type === kind);
   if (!node) {
+    graph.nodes.filter(({ flags }) => flags.made).forEach((each) => graph.remove(each));
     node = LiteGraph.createNode(kind);
     node.pos = [-3000, 0];
+    node.flags.made = true;
     graph.add(node);
     node.setSize([WIDTH, node.computeSize()[1]]);
+    for (const widget of node.widgets) {
+      if (!(widget.name in values)) continue;
+      widget.value = values[widget.name];
+      widget.callback?.(widget.value);
+    }
   }
+  node.title = LiteGraph.registered_node_types[kind].title;
   canvas.deselectAll();
   canvas.ds.scale = 1;
   canvas.ds.offset = [150 - node.pos[0], 150 - node.pos[1]];
@@ -56,6 +73,18 @@ def _opened(page: Page, server: comfyui.Server) -> None:
     page.evaluate("workflow => window.app.loadGraphData(workflow)", json.loads(SHOWN.read_text("utf-8")))
 
 
+def _around(node: Locator) -> FloatRect:
+    """Its box with a margin, in which its sockets lie."""
+    box = node.bounding_box()
+    assert box is not None
+    return {
+        "x": box["x"] - _MARGIN,
+        "y": box["y"] - _MARGIN,
+        "width": box["width"] + 2 * _MARGIN,
+        "height": box["height"] + 2 * _MARGIN,
+    }
+
+
 def _saved(drawn: bytes, kind: str) -> None:
     """As a PNG of few colours."""
     image = Image.open(io.BytesIO(drawn)).convert("RGB")
@@ -79,10 +108,11 @@ def main(wanted: list[str]) -> None:
         chromium = export_workflows.launched(browsers)
         page = chromium.new_page(viewport={"width": 900, "height": 1300})
         _opened(page, server)
-        page.evaluate(_QUEUE)
+        if not wanted or RESULTS & set(wanted):
+            page.evaluate(_QUEUE)
         for kind in _kinds(server.get("/object_info"), wanted):
-            number = page.evaluate(_FRAME, kind)
-            _saved(page.locator(f'[data-node-id="{number}"]').screenshot(), kind)
+            number = page.evaluate(_FRAME, [kind, VALUES.get(kind, {})])
+            _saved(page.screenshot(clip=_around(page.locator(f'[data-node-id="{number}"]'))), kind)
         chromium.close()
 
 
