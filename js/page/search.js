@@ -2,27 +2,32 @@
 // Works in LiteGraph and in Nodes 2.0.
 
 import { app } from "../../../scripts/app.js";
-import { REALIGNING } from "../lib/kinds.js";
+import { REALIGNING, kindOf } from "../lib/kinds.js";
 
-const WORDS = ["lambda", "DPO alignment", "KL"];
+const WORDS = ["KL", "DPO", "lambda", "alignment"];
+const PACK = " (DeRaDiff)"; // the end of every name
 
 /** @type {Map<string, string>} the nodes' own names, by type */
 const names = new Map();
 
 app.registerExtension({
   name: "DeRaDiff.Search",
-  /** @param {Record<string, any>} defs of all nodes, as the server sent them */
+  /**
+   * The front ends of that time look at the names alone, and only at the first thirty characters.
+   * @param {Record<string, any>} defs of all nodes, as the server sent them
+   */
   addCustomNodeDefs(defs) {
     for (const kind of REALIGNING) {
       const def = defs[kind];
       if (!def || "search_aliases" in def) continue;
       names.set(kind, def.display_name);
       def.search_aliases = WORDS;
-      def.display_name += `: ${WORDS.join(", ")}`; // front ends of that time look at the name alone
+      def.display_name = def.display_name.replace(PACK, `: ${WORDS.join(" ")}${PACK}`);
     }
   },
-  /** @param {any} type @param {any} def */
-  beforeRegisterNodeDef(type, def) {
-    if (names.has(def.name)) type.title = names.get(def.name); // the title of a node keeps it
+  /** A node in the graph keeps its name. @param {any} node */
+  nodeCreated(node) {
+    const name = names.get(kindOf(node));
+    if (name && node.title?.includes(WORDS.join(" "))) node.title = name;
   },
 });

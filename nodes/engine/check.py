@@ -58,13 +58,13 @@ def warn_of_pair(reference: ModelPatcher, aligned: ModelPatcher) -> None:
     """Warn of a pair whose lambda changes nothing, or acts backwards."""
     if _same_model(reference, aligned):
         LOG.warning(
-            "The reference and the aligned model are the same model: lambda changes nothing. Load an aligned model that was fine-tuned from "
-            "the reference. A pair loader that is bypassed gives one model twice."
+            "lambda changes nothing: the reference and the aligned model are the same model. Load an aligned model that was fine-tuned from the "
+            "reference. A pair loader that is bypassed gives one model twice."
         )
     elif _swapped(reference, aligned):
         LOG.warning(
-            "The reference and the aligned model seem to be swapped, and then lambda acts backwards: the reference carries a LoRA or other "
-            "patches that the aligned model lacks. Swap the two inputs."
+            "lambda seems to act backwards: the reference carries a LoRA or other patches that the aligned model lacks, as if the two "
+            "were swapped. Swap the two inputs."
         )
 
 

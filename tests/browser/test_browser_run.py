@@ -11,7 +11,7 @@ from support import browser, viewer_page
 from support.curve_page import SAMPLER, CurvePage
 
 SWEEP, REALIGN, CORE = 6, 20, 21
-SAME = "The reference and the aligned model are the same model: lambda changes nothing."
+SAME = "lambda changes nothing: the reference and the aligned model are the same model."
 
 
 def _new_seed() -> int:
@@ -145,14 +145,15 @@ def test_every_wire_of_ours_has_its_colour(curve: CurvePage) -> None:
 
 
 def test_people_find_the_realigning_nodes_by_what_they_look_for(curve: CurvePage) -> None:
+    """Before 1.58 their names in the list hold the words, as the search looks at nothing else."""
     page = curve.page
     for words in ("lambda", "alignment", "dpo", "kl"):
         page.evaluate("() => window.app.extensionManager.command.execute('Workspace.SearchBox.Toggle')")
         page.wait_for_function("document.activeElement.tagName === 'INPUT' && document.activeElement.value === ''")
         page.keyboard.type(words)
-        found = page.locator(".p-autocomplete-list, [role=listbox], [role=dialog]").last
-        for name in ("KSampler (DeRaDiff)", "Realign Model (DeRaDiff)"):
-            expect(found).to_contain_text(name)
+        found = page.locator(".p-autocomplete-list, [role=listbox]").last
+        for name in (r"KSampler[^\n]*\(DeRaDiff\)", r"Realign Model[^\n]*\(DeRaDiff\)"):
+            expect(found).to_contain_text(re.compile(name))
         page.keyboard.press("Escape")
         expect(found).to_be_hidden()
     title = "() => window.LiteGraph.createNode('DeRaDiffKSampler').title"

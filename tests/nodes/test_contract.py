@@ -41,7 +41,10 @@ NODE_IDS = [
     "DeRaDiffLambdaSweep",
     "DeRaDiffSweepGrid",
 ]
-OPTIONS_THAT_COUNT = ("default", "min", "max", "step", "round", "control_after_generate", "forceInput", "widgetType")
+OPTIONS_THAT_COUNT = (
+    *("default", "min", "max", "step", "round"),
+    *("control_after_generate", "forceInput", "widgetType", "advanced"),
+)
 APPENDED = ["evaluation", "schedule", "mask", "mask_feather"]  # the samplers' own inputs, in the order they came
 CORE_CURVE = "core_curve"  # an input only where ComfyUI has curves of its own
 FOLDERS = ("checkpoints", "diffusion_models", "loras", "deradiff_scorers")

@@ -30,7 +30,11 @@ from support.engine import Pair, Zoo
 
 pytestmark = pytest.mark.usefixtures("as_in_comfyui")
 
-SAME, SWAPPED, BEYOND = "are the same model: lambda changes nothing", "seem to be swapped", "less regularised"
+SAME, SWAPPED, BEYOND = (
+    "lambda changes nothing: the reference and the aligned model are the same model",
+    "lambda seems to act backwards",
+    "less regularised",
+)
 
 
 def _said(output: io.NodeOutput) -> dict[str, Any]:
