@@ -81,7 +81,9 @@ def turned(report: Report) -> str:
 def _falls(report: Report, found: Turning) -> str:
     falls = f"{report.held_out} falls (surely from \u03bb = {found.below:g})"
     if found.rises:
-        return f"{report.score} still rises above \u03bb = {found.at:g}, {falls}: the model is gaming {report.score} there"
+        return (
+            f"{report.score} still rises above \u03bb = {found.at:g}, {falls}: the model is gaming {report.score} there"
+        )
     return f"above \u03bb = {found.at:g} {falls}, and {report.score} does not rise"
 
 

@@ -119,3 +119,11 @@ def test_the_code_uses_the_words_agreed_on() -> None:
     files = [path for pattern in ("nodes/**/*.py", "js/**/*.js", "js/**/*.md") for path in sorted(ROOT.glob(pattern))]
     assert len(files) > 60
     assert {line for path in files for line in retired(path)} == CITED
+
+
+def test_every_gesture_names_a_test_in_the_browser() -> None:
+    rows = [line for line in (ROOT / "tests" / "README.md").read_text(encoding="utf-8").splitlines() if "`test_" in line]
+    source = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests" / "browser").glob("test_*.py"))
+    named = [re.findall(r"`(test_\w+)`", row) for row in rows]
+    assert len(rows) > 30
+    assert all(len(tests) == 1 and f"def {tests[0]}(" in source for tests in named)
