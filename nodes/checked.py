@@ -8,7 +8,6 @@ import functools
 import inspect
 import typing
 from collections.abc import Callable, Mapping
-from types import NoneType
 from typing import Any, TypeVar
 
 import torch
@@ -24,7 +23,7 @@ _WIRES: Mapping[type, str] = {
     ModelPatcher: "MODEL",
     list: "CONDITIONING",
     dict: "LATENT",
-    torch.Tensor: "tensor (IMAGE or MASK)",
+    torch.Tensor: "IMAGE",
     LambdaSchedule: "LAMBDA_SCHEDULE",
     Sweep: "LAMBDA_SWEEP",
     Scores: "SCORES",
@@ -41,7 +40,7 @@ def checked(function: Function) -> Function:
         given = signature.bind(*args, **kwargs).arguments
         for name, types in _wires(function).items():
             if name in given and not _is(given[name], types):
-                expected = " or ".join(_WIRES[type_] for type_ in types if type_ is not NoneType)
+                expected = "MASK" if name == "mask" else next(_WIRES[type_] for type_ in types if type_ in _WIRES)
                 raise ValueError(
                     f"{name}: expected a {expected}, got {quoted(given[name])}. Connect the output of a node that gives one."
                 )

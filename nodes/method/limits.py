@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import math
 from numbers import Real
-from typing import Any
+from typing import SupportsInt
 
 _QUOTED = 60  # characters
 
 
-def number(value: Any, name: str, low: float, high: float, advice: str = "") -> float:
+def number(value: object, name: str, low: float, high: float, advice: str = "") -> float:
     """The value as a float. name: the input's; advice: what to do, a sentence. Raises ValueError unless low <= value <= high."""
     found = as_number(value)
     if not low <= found <= high:  # NaN fails too
@@ -20,7 +20,7 @@ def number(value: Any, name: str, low: float, high: float, advice: str = "") -> 
     return found
 
 
-def positive(value: Any, name: str, advice: str = "") -> float:
+def positive(value: object, name: str, advice: str = "") -> float:
     """The value as a float. Raises ValueError unless it is finite and above 0."""
     found = as_number(value)
     if not (math.isfinite(found) and found > 0):
@@ -28,16 +28,15 @@ def positive(value: Any, name: str, advice: str = "") -> float:
     return found
 
 
-def whole(value: Any, name: str, low: int, high: int, advice: str = "") -> int:
+def whole(value: object, name: str, low: int, high: int, advice: str = "") -> int:
     """The value as an integer. Raises ValueError unless it is a whole number and low <= value <= high."""
-    number = as_number(value)
-    found = int(number) if math.isfinite(number) else low - 1
+    found = int(value) if isinstance(value, SupportsInt) and math.isfinite(as_number(value)) else low - 1
     if not (low <= found <= high and found == value):
         raise ValueError(f"{name} must be a whole number from {low} to {high}, got {quoted(value)}.{_sentence(advice)}")
     return found
 
 
-def quoted(value: Any) -> str:
+def quoted(value: object) -> str:
     """repr, cut to a length that fits a message."""
     try:
         text = repr(value)
@@ -46,13 +45,14 @@ def quoted(value: Any) -> str:
     return text if len(text) <= _QUOTED else f"{text[: _QUOTED - 3]}..."
 
 
-def as_number(value: Any) -> float:
+def as_number(value: object) -> float:
     """The value as a float, NaN for anything but a number."""
-    known = isinstance(value, Real) and not isinstance(value, bool)
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return math.nan
     try:
-        return float(value) if known else math.nan
+        return float(value)
     except OverflowError:  # an integer beyond the range of floats
-        return math.inf if value > 0 else -math.inf
+        return math.inf if value > 0 else -math.inf  # type: ignore[operator]
 
 
 def _sentence(advice: str) -> str:

@@ -95,8 +95,8 @@ BAD: dict[str, tuple[object, int, str]] = {
     "an image": (torch.zeros(1, 8, 8, 3), 0, r"^mask: .*\(1, 8, 8, 3\)"),
     "a row": (torch.zeros(8), 0, r"^mask: .*\(8,\)"),
     "empty": (torch.zeros(1, 0, 8), 0, r"^mask: .*\(1, 0, 8\)"),
-    "no tensor": ([[0, 1]], 0, r"^mask: .*list"),
-    "negative feather": (torch.ones(1, 8, 8), -1, r"^mask_feather: .*-1"),
+    "no tensor": ([[0, 1]], 0, r"^mask: expected a MASK, got \[\[0, 1\]\]"),
+    "negative feather": (torch.ones(1, 8, 8), -1, r"^mask_feather must be a whole number from 0 to 256, got -1"),
 }
 
 

@@ -209,7 +209,7 @@ def test_a_name_of_no_file(name: object, models: Models, capfd: pytest.CaptureFi
         ("positive", 5, "positive: expected a CONDITIONING, got 5."),
         ("latent_image", {"a": 1}, "latent_image: expected a LATENT, got {'a': 1}."),
         ("schedule", 1.0, "schedule: expected a LAMBDA_SCHEDULE, got 1.0."),
-        ("mask", "m", "mask: expected a tensor (IMAGE or MASK), got 'm'."),
+        ("mask", "m", "mask: expected a MASK, got 'm'."),
     ],
 )
 def test_values_that_no_widget_and_no_link_gives(
