@@ -59,3 +59,14 @@ function stepsOf(node) {
   if (steps === null || denoise === null || start === null || end === null || !scheduler || !sampler) return null;
   return ticksOf({ steps, scheduler, sampler, denoise, start, end });
 }
+
+/**
+ * @param {number} x a progress
+ * @param {number} y the curve's value there
+ * @param {Context} context
+ * @returns {string} "\u2192 \u03bb 0.22", or the factor where lambda is unknown
+ */
+export function lambdaAt(x, y, { start, end, lambda }) {
+  const factor = x < start || x > end ? 0 : y;
+  return lambda === null ? `\u2192 \u00d7 ${factor.toFixed(2)}` : `\u2192 \u03bb ${(lambda * factor).toFixed(2)}`;
+}

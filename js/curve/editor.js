@@ -2,8 +2,9 @@
 // DOM only: what it needs of ComfyUI comes in through `Host`.
 
 import { keep, keepKey, listener, make } from "../lib/dom.js";
-import { ALONE } from "./context.js";
+import { ALONE, lambdaAt } from "./context.js";
 import { Menu } from "./menu.js";
+import { CurveMessage } from "./message.js";
 import { FEWEST_POINTS, PRESETS, added, evaluator, format, moved, parse, presetOf, removed, snapped } from "./model.js";
 import { CurvePlot } from "./plot.js";
 import { CurveRow } from "./row.js";
@@ -42,10 +43,10 @@ export class CurveEditor {
     this.host = host;
     this.words = words;
     this.plot = new CurvePlot(words);
-    this.message = make("div", "message", { role: "status" });
+    this.message = new CurveMessage(words);
     this.holder = make("div", "holder", {}, [this.plot.element]);
     this.menu = new Menu();
-    this.frame = make("div", "frame", { title: "" }, [this.holder, this.message, this.menu.element]);
+    this.frame = make("div", "frame", { title: "" }, [this.holder, this.message.element, this.menu.element]);
     this.row = new CurveRow(words);
     this.element = make("div", "deradiff-curve widget-expands", {}, [this.frame, this.row.element]);
     this.element.style.setProperty("--deradiff-height", `${HEIGHT}px`);
@@ -120,21 +121,10 @@ export class CurveEditor {
     this.row.presets.value = presetOf(points) ?? "";
     if (this.#chosen !== null && (note || this.#chosen >= points.length)) this.#chosen = null;
     this.row.show(this.#chosen === null ? null : points[this.#chosen]);
-    this.message.hidden = !note && !problem;
-    this.message.classList.toggle("error", Boolean(problem) && !note);
-    if (note) this.message.replaceChildren(this.words[note]);
-    else if (problem) this.message.replaceChildren(...this.#complaint(problem));
+    this.message.show(note, problem, this.#text);
     if (!this.#points) return;
     this.plot.measure(); // it may have been hidden until now
     this.plot.draw(points, this.#context);
-  }
-
-  /** @param {[string, number]} problem */
-  #complaint([name, place]) {
-    const reason = /** @type {any} */ (this.words)[name](place);
-    const lines = [`${this.words.broken} ${reason}`, this.words.kept];
-    const [said, kept] = lines.map((textContent, index) => make(index ? "span" : "b", "", { textContent }));
-    return [said, make("code", "", { textContent: this.#text, title: this.#text }), kept];
   }
 
   /** @param {number | null} x the progress under the pointer; null: none, then of the chosen point */
@@ -142,9 +132,9 @@ export class CurveEditor {
     const points = this.#points;
     this.plot.showCursor(points ? x : null);
     if (!points || this.#context.note) return this.row.say("", "hint");
-    if (x !== null) return this.row.say(`${x.toFixed(2)} ${this.#lambdaAt(x, evaluator(points, this.#context.interpolation)(x))}`, "other");
+    if (x !== null) return this.row.say(`${x.toFixed(2)} ${lambdaAt(x, evaluator(points, this.#context.interpolation)(x), this.#context)}`, "other");
     if (this.#chosen === null) return this.row.say(this.words.hint, "hint");
-    this.row.say(this.#lambdaAt(...points[this.#chosen]), "own");
+    this.row.say(lambdaAt(...points[this.#chosen], this.#context), "own");
   }
 
   /** @param {string} text why something was not done */
@@ -157,17 +147,6 @@ export class CurveEditor {
     this.#chosen = index;
     this.row.show(index === null || !this.#points ? null : this.#points[index]);
     this.#say(null);
-  }
-
-  /**
-   * @param {number} x
-   * @param {number} y of the curve
-   * @returns {string} "\u2192 \u03bb 0.22", or the factor where lambda is unknown
-   */
-  #lambdaAt(x, y) {
-    const { start, end, lambda } = this.#context;
-    const factor = x < start || x > end ? 0 : y;
-    return lambda === null ? `\u2192 \u00d7 ${factor.toFixed(2)}` : `\u2192 \u03bb ${(lambda * factor).toFixed(2)}`;
   }
 
   /** @param {Point[]} points a finished edit, to be written into the widget */

@@ -41,10 +41,7 @@ NODE_IDS = [
     "DeRaDiffLambdaSweep",
     "DeRaDiffSweepGrid",
 ]
-OPTIONS_THAT_COUNT = (
-    *("default", "min", "max", "step", "round"),
-    *("control_after_generate", "forceInput", "widgetType", "advanced"),
-)
+OPTIONS_THAT_COUNT = ("default", "min", "max", "step", "round", "control_after_generate", "forceInput", "widgetType")
 APPENDED = ["evaluation", "schedule", "mask", "mask_feather"]  # the samplers' own inputs, in the order they came
 CORE_CURVE = "core_curve"  # an input only where ComfyUI has curves of its own
 FOLDERS = ("checkpoints", "diffusion_models", "loras", "deradiff_scorers")
