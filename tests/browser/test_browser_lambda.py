@@ -129,7 +129,7 @@ def test_the_workflows_open_with_the_values_they_were_saved_with(opened: CurvePa
 
 def test_the_words_follow_the_front_end_s_language(curve: CurvePage) -> None:
     said = "({ wordsFor }) => ['zh', 'ja', 'en', 'fr'].map((locale) => wordsFor(locale).progress)"
-    assert curve.module("lib/words", said) == ["进度", "進行", "progress", "progress"]
+    assert curve.module("lib/words", said) == ["\u8fdb\u5ea6", "\u9032\u884c", "progress", "progress"]
 
 
 def test_the_curves_are_those_of_python_bit_for_bit(curve: CurvePage) -> None:

@@ -110,11 +110,11 @@ def test_a_sweep_shows_its_lambda_its_images_and_the_time_that_is_left(curve: Cu
     expect(curve.line(SWEEP)).to_have_text("")
     curve.page.evaluate(RECORD, [SWEEP, SWEEP])
     curve.page.evaluate("() => void window.app.queuePrompt(0)")
-    expect(curve.line(SWEEP)).to_have_text(re.compile(r"^λ 0\.50: 2 of 3, \d+ s left$"))
+    expect(curve.line(SWEEP)).to_have_text(re.compile(r"^\u03bb 0\.50: 2 of 3, \d+ s left$"))
     curve.page.screenshot(path=browser.SCREENSHOTS / f"{curve.mode}_sweep_runs.png")
     expect(curve.line(SWEEP)).to_have_text("", timeout=60_000)
     said = curve.page.evaluate("window.said")
-    assert any(text.startswith("λ 0.25: 1 of 3") for text in said) and any("3 of 3" in text for text in said)
+    assert any(text.startswith("\u03bb 0.25: 1 of 3") for text in said) and any("3 of 3" in text for text in said)
     assert curve.page.evaluate("window.shown").count(str(SWEEP)) == 3, "one for each finished image"
 
 

@@ -21,7 +21,7 @@ def test_a_missing_chromium_is_an_error_that_says_what_to_install(monkeypatch: p
 def test_shows_the_run(viewer: Viewer) -> None:
     viewer.shows("0.50")
     expect(viewer.part(".thumbs span")).to_have_text(LAMBDAS)
-    known = re.compile(r"^λ = 0\.50 · KL [\d.e+]+ nats · \d+\.\d s · score [\d.]+$")
+    known = re.compile(r"^\u03bb = 0\.50 \u00b7 KL [\d.e+]+ nats \u00b7 \d+\.\d s \u00b7 score [\d.]+$")
     expect(viewer.part(".readout")).to_have_text(known)
     assert all(re.fullmatch(r"[\d.]+", score) for score in viewer.part(".thumbs small").all_text_contents())
     viewer.screenshot("run")
@@ -36,7 +36,7 @@ def test_drag_scrubs_and_leaves_the_node_where_it_is(viewer: Viewer) -> None:
     seen = []
     for part in (0.98, 0.7, 0.3, 0.02):
         viewer.page.mouse.move(box["x"] + part * box["width"], middle, steps=4)
-        seen.append(viewer.part(".shown-tag").text_content().removeprefix("λ = "))
+        seen.append(viewer.part(".shown-tag").text_content().removeprefix("\u03bb = "))
     viewer.page.mouse.up()
     assert seen == LAMBDAS[::-1]
     viewer.shows("0.00")
@@ -59,11 +59,11 @@ def test_holding_compares_with_lambda_0(viewer: Viewer) -> None:
     viewer.choose("1.00")
     chosen, reference = viewer.image(), viewer.part(".thumbs img").first.get_attribute("src")
     viewer.part(".stage").hover()
-    expect(viewer.part(".hint")).to_have_text("Click to enlarge, hold to compare with λ = 0.00")
+    expect(viewer.part(".hint")).to_have_text("Click to enlarge, hold to compare with \u03bb = 0.00")
     viewer.page.mouse.down()
     viewer.page.mouse.move(5, 5)
-    expect(viewer.part(".tag:visible").first).to_have_text("λ = 0.00")
-    expect(viewer.part(".readout")).to_contain_text("λ = 0.00 · KL 0 nats")
+    expect(viewer.part(".tag:visible").first).to_have_text("\u03bb = 0.00")
+    expect(viewer.part(".readout")).to_contain_text("\u03bb = 0.00 \u00b7 KL 0 nats")
     assert viewer.image() == reference != chosen
     viewer.page.mouse.up()
     viewer.shows("1.00")
@@ -92,7 +92,7 @@ def test_interpolated_weights_are_a_second_row_of_images(viewer: Viewer) -> None
     before = viewer.image()
     viewer.part(".interpolated").click()
     viewer.shows("0.50")
-    expect(viewer.part(".readout")).to_contain_text("λ = 0.50 · weights · ")
+    expect(viewer.part(".readout")).to_contain_text("\u03bb = 0.50 \u00b7 weights \u00b7 ")
     assert viewer.image() != before
     viewer.screenshot("weights")
     viewer.part(".interpolated").click()
@@ -103,7 +103,7 @@ def test_use_writes_into_the_only_sampler(viewer: Viewer) -> None:
     viewer.choose("0.25")
     expect(viewer.part(".target")).to_be_hidden()
     viewer.part(".use").click()
-    expect(viewer.part(".status")).to_contain_text("λ = 0.25 is set in KSampler (DeRaDiff)")
+    expect(viewer.part(".status")).to_contain_text("\u03bb = 0.25 is set in KSampler (DeRaDiff)")
     assert viewer.widget(SAMPLER) == 0.25
     assert viewer.sent(SAMPLER) == 0.25
     viewer.screenshot("used")
@@ -147,7 +147,7 @@ def test_use_writes_into_the_chosen_of_two(viewer: Viewer) -> None:
     assert viewer.part(".target option").count() == 2
     viewer.part(".target").select_option(label=f"Final (#{OTHER})")
     viewer.part(".use").click()
-    expect(viewer.part(".status")).to_contain_text("λ = 1 is set in Final")
+    expect(viewer.part(".status")).to_contain_text("\u03bb = 1 is set in Final")
     assert (viewer.widget(SAMPLER), viewer.widget(OTHER)) == (0.25, 1.0)
     viewer.screenshot("two")
 
@@ -189,7 +189,7 @@ def test_inside_a_subgraph_a_sampler_is_found(viewer: Viewer) -> None:
     viewer.page.evaluate(wrap, SAMPLER)
     viewer.choose("0.50")
     viewer.part(".use").click()
-    expect(viewer.part(".status")).to_contain_text(re.compile(r"λ = 0\.5 is set in .+ \u203a KSampler \(DeRaDiff\)"))
+    expect(viewer.part(".status")).to_contain_text(re.compile(r"\u03bb = 0\.5 is set in .+ \u203a KSampler \(DeRaDiff\)"))
     inner = "id => [...window.app.graph.subgraphs.values()].flatMap(g => g.nodes).find(n => n.id == id)"
     assert viewer.page.evaluate(f"id => ({inner})(id).widgets.find(w => w.name === 'lambda').value", SAMPLER) == 0.5
 
@@ -210,7 +210,7 @@ def test_works_inside_a_subgraph(viewer: Viewer) -> None:
     browser.queue(viewer.page)
     viewer.choose("0.25")
     viewer.part(".use").click()
-    expect(viewer.part(".status")).to_contain_text("λ = 0.25 is set in ")
+    expect(viewer.part(".status")).to_contain_text("\u03bb = 0.25 is set in ")
     viewer.screenshot("subgraph")
     viewer.load(saved)
     browser.queue(viewer.page)
@@ -294,9 +294,9 @@ def test_what_the_model_says(viewer: Viewer) -> None:
     assert said == {
         "lambdas": ["0.00", "0.50", "0.125", "0.3333", "10.00"],
         "numbers": ["0", "0.315", "-12.3", "1235", "1.0e-5", "2.0e+7"],
-        "lines": ["λ = 0.75 · KL 12.3 nats · 1.3 s · score 0.315", "λ = 1.00 · weights · 1.3 s"],
-        "errors": [f"λ = 0.75 · KL {kl} nats · 1.3 s" for kl in ("312", "312 ± 20", "312 ± ?", "312")],
-        "intervals": ["312 ± 18", "310 ± 10", "0.123 ± 0.012", "31200 ± 1800", "310 ± 1e-9", "5 ± 20"],
+        "lines": ["\u03bb = 0.75 \u00b7 KL 12.3 nats \u00b7 1.3 s \u00b7 score 0.315", "\u03bb = 1.00 \u00b7 weights \u00b7 1.3 s"],
+        "errors": [f"\u03bb = 0.75 \u00b7 KL {kl} nats \u00b7 1.3 s" for kl in ("312", "312 \u00b1 20", "312 \u00b1 ?", "312")],
+        "intervals": ["312 \u00b1 18", "310 \u00b1 10", "0.123 \u00b1 0.012", "31200 \u00b1 1800", "310 \u00b1 1e-9", "5 \u00b1 20"],
         "baseline": 0.25,
         "nearest": [0, 0, 1, 1],
         "nothing": [None] * 5,

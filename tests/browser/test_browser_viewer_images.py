@@ -40,7 +40,7 @@ def test_it_opens_on_the_chosen_lambda_and_marks_it(fresh: Viewer) -> None:
     browser.queue(fresh.page)
     fresh.shows("0.25")
     expect(fresh.part(".thumbs .chosen span")).to_have_text("0.25")
-    expect(fresh.part(".shown-tag")).to_have_text("λ = 0.25 ★")
+    expect(fresh.part(".shown-tag")).to_have_text("\u03bb = 0.25 \u2605")
     fresh.choose("0.50")
     browser.queue(fresh.page)
     fresh.shows("0.50")
@@ -51,7 +51,7 @@ def test_it_opens_on_the_chosen_lambda_and_marks_it(fresh: Viewer) -> None:
 def test_a_divider_wipes_between_two_images(images: Viewer) -> None:
     page, before = images.page, images.position()
     images.part(".modes .wipe").click()
-    images.part(".others").select_option(label="vs λ = 1.00")
+    images.part(".others").select_option(label="vs \u03bb = 1.00")
     box = images.part(".stage").bounding_box()
     middle = box["y"] + box["height"] / 2
     page.mouse.move(box["x"] + box["width"] * 0.5, middle)
@@ -66,22 +66,22 @@ def test_a_divider_wipes_between_two_images(images: Viewer) -> None:
     assert clips == ["inset(0px 75% 0px 0px)", "inset(0px 0px 0px 25%)"]
     images.part(".divider").press("ArrowRight")
     expect(images.part(".divider")).to_have_attribute("aria-valuenow", "30")
-    expect(images.part(".compared")).to_contain_text("λ = 1.00 · KL")
-    expect(images.part(".readout")).to_contain_text("λ = 0.50 · KL")
+    expect(images.part(".compared")).to_contain_text("\u03bb = 1.00 \u00b7 KL")
+    expect(images.part(".readout")).to_contain_text("\u03bb = 0.50 \u00b7 KL")
     images.part(".stage").press("ArrowLeft")
-    expect(images.part(".readout")).to_contain_text("λ = 0.25")
-    expect(images.part(".tag:visible")).to_contain_text(["λ = 1.00", "λ = 0.25"])
+    expect(images.part(".readout")).to_contain_text("\u03bb = 0.25")
+    expect(images.part(".tag:visible")).to_contain_text(["\u03bb = 1.00", "\u03bb = 0.25"])
     assert images.position() == before
     images.screenshot("wipe")
 
 
 def test_side_by_side_with_the_merged_weights_of_the_same_lambda(images: Viewer) -> None:
     images.part(".modes .side").click()
-    images.part(".others").select_option(label="vs merged weights, same λ")
+    images.part(".others").select_option(label="vs merged weights, same \u03bb")
     for weight in ("0.50", "1.00"):
         images.part(f".thumbs button:has(span:text-is('{weight}'))").click()
-        expect(images.part(".compared")).to_contain_text(f"λ = {weight} · weights")
-        expect(images.part(".readout")).to_contain_text(f"λ = {weight} · KL")
+        expect(images.part(".compared")).to_contain_text(f"\u03bb = {weight} \u00b7 weights")
+        expect(images.part(".readout")).to_contain_text(f"\u03bb = {weight} \u00b7 KL")
     left, right = (images.part(f".stage {name}").bounding_box() for name in (".other", ".shown"))
     assert left["x"] + left["width"] <= right["x"] and left["width"] == pytest.approx(right["width"], abs=1)
     sources = [images.part(f".stage {name}").get_attribute("src") for name in (".other", ".shown")]
@@ -89,9 +89,9 @@ def test_side_by_side_with_the_merged_weights_of_the_same_lambda(images: Viewer)
     images.screenshot("side")
     images.part(".interpolated").click()
     expect(images.part(".compared")).not_to_contain_text("weights")
-    expect(images.part(".others option").first).to_have_text("vs realigned, same λ")
+    expect(images.part(".others option").first).to_have_text("vs realigned, same \u03bb")
     images.part(".interpolated").click()
-    images.part(".others").select_option(label="vs λ = 0.00")
+    images.part(".others").select_option(label="vs \u03bb = 0.00")
 
 
 @pytest.mark.parametrize("way", ["click", "Enter", "button"])
@@ -103,7 +103,7 @@ def test_enlarging_and_back(images: Viewer, way: str) -> None:
     width = dialog.locator(".stage").bounding_box()["width"]
     assert width > 0.85 * browser.WINDOW["width"]
     page.keyboard.press("ArrowRight")
-    expect(dialog.locator(".readout")).to_contain_text("λ = 1.00")
+    expect(dialog.locator(".readout")).to_contain_text("\u03bb = 1.00")
     page.keyboard.press("Delete")
     if way == "click":
         page.screenshot(path=browser.SCREENSHOTS / f"{images.mode}_enlarged.png")
@@ -160,7 +160,7 @@ def test_fifty_lambdas_scroll_with_the_wheel(images: Viewer) -> None:
     assert thumbs.evaluate("strip => strip.scrollLeft") == pytest.approx(before + 400, abs=1)
     assert page.evaluate(look) == view
     images.part(".stage").press("End")
-    expect(images.part(".readout")).to_contain_text("λ = 2.45")
+    expect(images.part(".readout")).to_contain_text("\u03bb = 2.45")
     expect(images.part(".thumbs button").last).to_be_in_viewport(ratio=0.9)
     images.screenshot("fifty")
     images.part(".readout").hover()
@@ -196,11 +196,11 @@ def test_a_page_that_is_loaded_again_shows_the_last_run_in_chinese(images: Viewe
         browser.reload(page)
         images.load(saved)
         images.shows("0.25")
-        expect(images.part(".status")).to_have_text("来自此工作流的上一次运行。")
-        expect(images.part(".use")).to_have_text("使用此 λ")
-        expect(images.part(".readout")).to_have_text(re.compile(r"^λ = 0\.25 · KL \S+ nats · \S+ 秒 · 评分 \S+$"))
+        expect(images.part(".status")).to_have_text("\u6765\u81ea\u6b64\u5de5\u4f5c\u6d41\u7684\u4e0a\u4e00\u6b21\u8fd0\u884c\u3002")
+        expect(images.part(".use")).to_have_text("\u4f7f\u7528\u6b64 \u03bb")
+        expect(images.part(".readout")).to_have_text(re.compile(r"^\u03bb = 0\.25 \u00b7 KL \S+ nats \u00b7 \S+ \u79d2 \u00b7 \u8bc4\u5206 \S+$"))
         images.part(".use").click()
-        expect(images.part(".status")).to_contain_text("λ = 0.25")
+        expect(images.part(".status")).to_contain_text("\u03bb = 0.25")
         assert images.widget(SAMPLER) == 0.25
         images.screenshot("chinese")
     finally:
