@@ -90,7 +90,8 @@ def test_use_this_lambda_sets_the_final_run_which_alone_is_repeated(page: Page, 
     browser.load_workflow(page, _workflow(CHOOSING))
     _small(page)
     browser.queue(page)
-    numbers = "() => Object.fromEntries(window.app.graph.nodes.map((node) => [node.title, Number(node.id)]))"
+    numbers = """() => Object.fromEntries(window.app.graph.nodes.filter(({ type }) => type.startsWith("DeRaDiff"))
+      .map((node) => [node.title, Number(node.id)]))"""
     nodes = page.evaluate(numbers)
     viewer = Viewer(page, request.node.callspec.params["page"])
     browser.frame(page, nodes["Sweep Viewer (DeRaDiff)"])
@@ -146,7 +147,7 @@ def test_the_blueprint_is_found_placed_and_run(page: Page) -> None:
     page.keyboard.press("Enter")
     page.wait_for_function("() => window.app.graph.nodes.length === 1")
     page.mouse.click(500, 400)  # newer front ends carry a new node on the pointer until then
-    host = "() => { const [node] = window.app.graph.nodes; return [node.title, node.widgets.map(({ name }) => name.replace(/^\\\\d+: /, ''))]; }"
+    host = "() => { const [node] = window.app.graph.nodes; return [node.title, node.widgets.map(({ name }) => name.replace(/^\\d+: /, ''))]; }"
     title, widgets = page.evaluate(host)
     assert title == BLUEPRINT.stem
     assert {"lora", "lambda", "seed", "steps", "cfg", "sampler_name", "scheduler", "denoise"} <= set(widgets)
