@@ -13,7 +13,7 @@ import comfy.model_management
 import torch
 from comfy.model_patcher import ModelPatcher
 
-from . import foreign, measures, scorer_files, vqa
+from . import measures, scorer_files, unsupported, vqa
 from .batches import check_images, score_in_batches
 from .scorer_files import Parts
 
@@ -65,7 +65,7 @@ def closeness(images: torch.Tensor, others: torch.Tensor) -> tuple[float, ...]:
 
 def folder_scorer(folder: Path, kind: str = "auto") -> tuple[str, Score]:
     """The kind of the scorer in a folder, and the scorer. kind: one of KINDS. Raises ValueError."""
-    foreign.check(folder)
+    unsupported.check(folder)
     if kind == vqa.KIND or (kind == scorer_files.AUTO and vqa.describes(vqa.config_of(folder))):
         return vqa.KIND, vqa.scorer(folder)
     parts = scorer_files.load(folder, kind)

@@ -189,7 +189,9 @@ def test_inside_a_subgraph_a_sampler_is_found(viewer: Viewer) -> None:
     viewer.page.evaluate(wrap, SAMPLER)
     viewer.choose("0.50")
     viewer.part(".use").click()
-    expect(viewer.part(".status")).to_contain_text(re.compile(r"\u03bb = 0\.5 is set in .+ \u203a KSampler \(DeRaDiff\)"))
+    expect(viewer.part(".status")).to_contain_text(
+        re.compile(r"\u03bb = 0\.5 is set in .+ \u203a KSampler \(DeRaDiff\)")
+    )
     inner = "id => [...window.app.graph.subgraphs.values()].flatMap(g => g.nodes).find(n => n.id == id)"
     assert viewer.page.evaluate(f"id => ({inner})(id).widgets.find(w => w.name === 'lambda').value", SAMPLER) == 0.5
 
@@ -294,9 +296,21 @@ def test_what_the_model_says(viewer: Viewer) -> None:
     assert said == {
         "lambdas": ["0.00", "0.50", "0.125", "0.3333", "10.00"],
         "numbers": ["0", "0.315", "-12.3", "1235", "1.0e-5", "2.0e+7"],
-        "lines": ["\u03bb = 0.75 \u00b7 KL 12.3 nats \u00b7 1.3 s \u00b7 score 0.315", "\u03bb = 1.00 \u00b7 weights \u00b7 1.3 s"],
-        "errors": [f"\u03bb = 0.75 \u00b7 KL {kl} nats \u00b7 1.3 s" for kl in ("312", "312 \u00b1 20", "312 \u00b1 ?", "312")],
-        "intervals": ["312 \u00b1 18", "310 \u00b1 10", "0.123 \u00b1 0.012", "31200 \u00b1 1800", "310 \u00b1 1e-9", "5 \u00b1 20"],
+        "lines": [
+            "\u03bb = 0.75 \u00b7 KL 12.3 nats \u00b7 1.3 s \u00b7 score 0.315",
+            "\u03bb = 1.00 \u00b7 weights \u00b7 1.3 s",
+        ],
+        "errors": [
+            f"\u03bb = 0.75 \u00b7 KL {kl} nats \u00b7 1.3 s" for kl in ("312", "312 \u00b1 20", "312 \u00b1 ?", "312")
+        ],
+        "intervals": [
+            "312 \u00b1 18",
+            "310 \u00b1 10",
+            "0.123 \u00b1 0.012",
+            "31200 \u00b1 1800",
+            "310 \u00b1 1e-9",
+            "5 \u00b1 20",
+        ],
         "baseline": 0.25,
         "nearest": [0, 0, 1, 1],
         "nothing": [None] * 5,

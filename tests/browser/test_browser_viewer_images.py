@@ -196,9 +196,13 @@ def test_a_page_that_is_loaded_again_shows_the_last_run_in_chinese(images: Viewe
         browser.reload(page)
         images.load(saved)
         images.shows("0.25")
-        expect(images.part(".status")).to_have_text("\u6765\u81ea\u6b64\u5de5\u4f5c\u6d41\u7684\u4e0a\u4e00\u6b21\u8fd0\u884c\u3002")
+        expect(images.part(".status")).to_have_text(
+            "\u6765\u81ea\u6b64\u5de5\u4f5c\u6d41\u7684\u4e0a\u4e00\u6b21\u8fd0\u884c\u3002"
+        )
         expect(images.part(".use")).to_have_text("\u4f7f\u7528\u6b64 \u03bb")
-        expect(images.part(".readout")).to_have_text(re.compile(r"^\u03bb = 0\.25 \u00b7 KL \S+ nats \u00b7 \S+ \u79d2 \u00b7 \u8bc4\u5206 \S+$"))
+        expect(images.part(".readout")).to_have_text(
+            re.compile(r"^\u03bb = 0\.25 \u00b7 KL \S+ nats \u00b7 \S+ \u79d2 \u00b7 \u8bc4\u5206 \S+$")
+        )
         images.part(".use").click()
         expect(images.part(".status")).to_contain_text("\u03bb = 0.25")
         assert images.widget(SAMPLER) == 0.25

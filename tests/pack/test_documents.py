@@ -122,7 +122,9 @@ def test_the_code_uses_the_words_agreed_on() -> None:
 
 
 def test_every_gesture_names_a_test_in_the_browser() -> None:
-    rows = [line for line in (ROOT / "tests" / "README.md").read_text(encoding="utf-8").splitlines() if "`test_" in line]
+    rows = [
+        line for line in (ROOT / "tests" / "README.md").read_text(encoding="utf-8").splitlines() if "`test_" in line
+    ]
     source = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests" / "browser").glob("test_*.py"))
     named = [re.findall(r"`(test_\w+)`", row) for row in rows]
     assert len(rows) > 30

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import safetensors.torch
 import torch
-from deradiff.nodes.scoring import foreign, scorers, vqa
+from deradiff.nodes.scoring import scorers, unsupported, vqa
 from PIL import Image
 from support.scorer_folders import write_clip
 from support.vqa_folders import write_vqa
@@ -116,6 +116,6 @@ def test_a_damaged_folder_is_one_clear_error(tmp_path: Path, damage: Callable[[P
 def test_scorers_that_need_foreign_code_are_refused_by_name(tmp_path: Path, file: str, name: str) -> None:
     (tmp_path / file).write_bytes(b"")
     with pytest.raises(ValueError, match=rf"^scorer: .* holds {name} \({file}\), which .*VQAScore"):
-        foreign.check(tmp_path)
+        unsupported.check(tmp_path)
     with pytest.raises(ValueError, match=r"^scorer: "):
         scorers.folder_scorer(tmp_path)
