@@ -25,7 +25,7 @@ ROOM_IMPORTS = {  # what each room takes from outside the pack, beside the stand
     "sharing": {"torch", "comfy"},
     "engine": {"torch", "comfy", "comfy_api.torch_helpers"},
     "runs": {"torch", "comfy", "safetensors", "latent_preview", "PIL"},
-    "scoring": {"torch", "comfy", "safetensors", "scipy", "PIL", "transformers"},
+    "scoring": {"torch", "numpy", "comfy", "safetensors", "scipy", "PIL", "transformers"},
     "report": {"torch", "numpy", "matplotlib"},
     "sockets": {"torch", "comfy", "comfy_api", "comfy_execution", "folder_paths"},
 }

@@ -1,0 +1,260 @@
+"""The search for the best lambda: what to sample next, when to stop, and what may be said then.
+
+It knows nothing of images: a sampling run asks `next()` what to sample, tells it the scores by `note()`, and reads `result()`. All that it
+decides follows from what it asked and was told, so `state()` holds the whole of it, and a search that was cancelled goes on from there.
+
+1. A few blocks (a prompt and a seed: the same noise at every lambda) at lambdas spread over the range.
+2. A model of the curve from the differences within blocks (block_model.py), a look at what could overturn the best lambda (standing.py), and a
+   round of blocks at the best and those rivals. Hopeless lambdas are not asked for again, and the rivals close in on the best.
+3. Once the best is good enough with the confidence that was asked for, or little of the budget is left, fresh blocks of it, the lowest lambda and
+   the strongest rival: the score of a winner is too high, as it was chosen for it. If they overturn it, on with 2.
+
+Why not Optuna or another general optimiser: they model evaluations of one objective that know nothing of each other. That all lambdas of a block share
+their noise, the greatest saving here, cannot be told to them, and they say neither how sure the answer is nor how many images are missing. What
+is needed instead is a page of linear algebra over one variable, on what ComfyUI ships. May import numpy.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from .block_model import BlockModel
+from .paired import Difference, difference
+from .standing import Standing, standing
+
+_FIRST_STRENGTHS, _FIRST_BLOCKS = 4, 4
+_WIDEST = 4  # lambdas of a block at most
+_TRUSTED = 12  # blocks of the best lambda before anything is settled: means of fewer need not be normal
+_ROUND, _ROUND_SHARE = 8, 4  # images between two looks at the model: at least so many, and this part of those so far
+_FRESH, _FRESH_SHARE = 3, 24  # fresh blocks: at least so many, and this part of the budget
+LEAST_BUDGET = _FIRST_STRENGTHS * _FIRST_BLOCKS + 3 * _FRESH
+_STEPS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+_MOST_CANDIDATES = 31
+
+
+def candidates(low: float, high: float) -> tuple[float, ...]:
+    """The lambdas that a search of a range considers: multiples of a round step, at most 31, and both ends.
+
+    Raises ValueError for a range that is empty, below 0 or not finite.
+    """
+    if not (math.isfinite(low) and math.isfinite(high) and 0 <= low < high):
+        raise ValueError(
+            f"range: expected two lambdas of at least 0, the first below the second, got {low:g} and {high:g}."
+        )
+    if high - low < _STEPS[0]:
+        raise ValueError(f"range: expected at least {_STEPS[0]:g} between the two lambdas, got {low:g} and {high:g}.")
+    step = next((each for each in _STEPS if (high - low) / each < _MOST_CANDIDATES), (high - low) / 30)
+    inner = (round(n * step, 6) for n in range(math.ceil(low / step), math.floor(high / step) + 1))
+    return tuple(sorted({low, *(each for each in inner if low < each < high), high}))
+
+
+@functools.lru_cache(maxsize=4)
+def _model(strengths: tuple[float, ...]) -> BlockModel:
+    """One model for all searches over the same lambdas."""
+    return BlockModel(strengths)
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What to sample next: a block, numbered from 0, at these lambdas, rising. winner: the lambda that a fresh block is to score again."""
+
+    block: int
+    strengths: tuple[float, ...]
+    winner: float | None = None
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a search may say.
+
+    strength: the best lambda. chance: that it is good enough, 0 to 1. settled: whether that is the confidence that was asked for.
+    alike: the lowest and the highest lambda of an unbroken run around it that are all good enough with that confidence; None unless settled.
+    possible: every lambda that is not ruled out with that confidence. more: about how many more images would settle it, 0 if it is
+    settled, infinite if it would take over 60 times as many as so far.
+    gain: the best less the lowest lambda, on blocks alone that were sampled after it was the best; None where there are none.
+    middle, low, high: the curve less its value at the lowest lambda, at each candidate, and its band of that confidence.
+    images: how many were scored.
+    """
+
+    strength: float
+    chance: float
+    settled: bool
+    alike: tuple[float, float] | None
+    possible: tuple[float, ...]
+    more: float
+    gain: Difference | None
+    middle: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    images: int
+
+
+@dataclass
+class Search:
+    """A search over candidate lambdas, rising. Search.restored makes one of a state.
+
+    budget: of images. confidence: 0.5 to 1. indifference: how far below the best is good enough, as a part of the distance between the worst and the best.
+    """
+
+    strengths: tuple[float, ...]
+    budget: int
+    confidence: float = 0.95
+    indifference: float = 0.15
+    asks: list[Ask] = field(default_factory=list)
+    scores: dict[int, dict[float, float]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for settings that no search can have."""
+        if len(self.strengths) < 2 or any(after <= before for before, after in itertools.pairwise(self.strengths)):
+            raise ValueError(f"strengths: expected at least two lambdas, rising, got {list(self.strengths)}.")
+        if self.budget < LEAST_BUDGET:
+            raise ValueError(f"budget: a search needs at least {LEAST_BUDGET} images, got {self.budget}.")
+        if not 0.5 <= self.confidence < 1:
+            raise ValueError(f"confidence: expected at least 0.5 and less than 1, got {self.confidence:g}.")
+        if not 0 < self.indifference < 1:
+            raise ValueError(f"indifference: expected more than 0 and less than 1, got {self.indifference:g}.")
+        self._model = _model(self.strengths)
+        self._places = {strength: place for place, strength in enumerate(self.strengths)}
+        self._seen: tuple[int, Standing] | None = None
+
+    @property
+    def spent(self) -> int:
+        """Images that were scored."""
+        return sum(len(scores) for scores in self.scores.values())
+
+    def next(self) -> Ask | None:
+        """What to sample now: what is missing of a block that was asked for, else of a new one. None when the search has ended."""
+        ask = self._open()
+        if ask is None:
+            self.asks += self._round()
+            ask = self._open()
+        return ask
+
+    def note(self, block: int, scores: Mapping[float, float]) -> None:
+        """Take the scores of a block that was asked for, by lambda; some of them, or all. Raises ValueError if they are not finite or not asked for."""
+        asked = {strength for ask in self.asks if ask.block == block for strength in ask.strengths}
+        for strength, score in scores.items():
+            if strength not in asked:
+                raise ValueError(f"lambda {strength:g} of block {block} was not asked for.")
+            if not math.isfinite(score):
+                raise ValueError(
+                    f"scorer: expected finite scores, got {score} for an image at lambda {strength:g}. Choose another scorer."
+                )
+        self.scores.setdefault(block, {}).update(scores)
+
+    def result(self) -> Found:
+        """What may be said now. Raises ValueError before the first block has been scored."""
+        if not any(len(scores) > 1 for scores in self.scores.values()):
+            raise ValueError("The search has no scores yet: not one block of images was finished.")
+        now = self._standing()
+        settled = self._settled(now)
+        tail = (1 - self.confidence) / 2
+        ends = now.alike(1 - tail) if settled else None  # half the doubt: the ends are placed where the chance runs out
+        possible = tuple(
+            strength
+            for strength, chance in zip(self.strengths, now.chances, strict=True)
+            if chance > 1 - self.confidence
+        )
+        draws = now.posterior.draws - now.posterior.draws[:, :1]
+        return Found(
+            self.strengths[now.best],
+            now.chance,
+            settled,
+            None if ends is None else (self.strengths[ends[0]], self.strengths[ends[1]]),
+            possible,
+            0.0 if settled else self.spent * (now.effort(self.confidence) - 1),
+            self._gain(self.strengths[now.best]),
+            tuple(map(float, draws.mean(0))),
+            tuple(map(float, np.quantile(draws, tail, axis=0))),
+            tuple(map(float, np.quantile(draws, 1 - tail, axis=0))),
+            self.spent,
+        )
+
+    def state(self) -> dict[str, Any]:
+        """All of the search, as JSON can hold it."""
+        scores = [[block, strength, score] for block, found in self.scores.items() for strength, score in found.items()]
+        asks = [asdict(ask) for ask in self.asks]
+        settings = {name: getattr(self, name) for name in ("strengths", "budget", "confidence", "indifference")}
+        return {**settings, "asks": asks, "scores": scores}
+
+    @classmethod
+    def restored(cls, state: Mapping[str, Any], budget: int | None = None) -> Search:
+        """The search of a state, with another budget if one is given."""
+        search = cls(
+            tuple(state["strengths"]),
+            budget or state["budget"],
+            state["confidence"],
+            state["indifference"],
+            [Ask(ask["block"], tuple(ask["strengths"]), ask["winner"]) for ask in state["asks"]],
+        )
+        for block, strength, score in state["scores"]:
+            search.scores.setdefault(block, {})[strength] = score
+        return search
+
+    def _open(self) -> Ask | None:
+        """The first block that was asked for and is not finished, with the lambdas that are missing."""
+        for ask in self.asks:
+            missing = tuple(each for each in ask.strengths if each not in self.scores.get(ask.block, {}))
+            if missing:
+                return replace(ask, strengths=missing)
+        return None
+
+    def _round(self) -> list[Ask]:
+        """The blocks of the next round, none when the search has ended."""
+        if not self.asks:
+            return self._blocks(_FIRST_BLOCKS, self._first())
+        now, left = self._standing(), self.budget - self.spent
+        settled, confirmed = self._settled(now), self._fresh(self.strengths[now.best])
+        fresh = max(_FRESH, self.budget // _FRESH_SHARE)
+        images = max(_ROUND, self.spent // _ROUND_SHARE)
+        if left < 2 or (confirmed and settled):
+            return []
+        if not confirmed and (settled or left < images + 3 * fresh):
+            places = sorted({0, now.best, now.rival})
+            return self._blocks(min(fresh, left // len(places)), places, self.strengths[now.best])
+        images = min(images, left)
+        places = now.next_places(min(_WIDEST, images))
+        return self._blocks(images // len(places), places)
+
+    def _blocks(self, count: int, places: Sequence[int], winner: float | None = None) -> list[Ask]:
+        first, strengths = len(self.asks), tuple(self.strengths[place] for place in places)
+        return [Ask(block, strengths, winner) for block in range(first, first + count)]
+
+    def _first(self) -> list[int]:
+        """Places spread over the range."""
+        spread = np.linspace(self.strengths[0], self.strengths[-1], _FIRST_STRENGTHS)
+        return sorted({int(np.abs(np.array(self.strengths) - each).argmin()) for each in spread})
+
+    def _standing(self) -> Standing:
+        """The state now; it is worked out once for each number of scores."""
+        if self._seen is None or self._seen[0] != self.spent:
+            blocks = [{self._places[each]: score for each, score in found.items()} for found in self.scores.values()]
+            winners = [ask.winner for ask in self.asks if ask.winner is not None and ask.block in self.scores]
+            confirmed = self._places[winners[-1]] if winners else None
+            self._seen = (self.spent, standing(self._model.posterior(blocks), self.indifference, confirmed))
+        return self._seen[1]
+
+    def _settled(self, now: Standing) -> bool:
+        best = self.strengths[now.best]
+        return now.chance >= self.confidence and sum(best in scores for scores in self.scores.values()) >= _TRUSTED
+
+    def _fresh(self, winner: float) -> list[Ask]:
+        """The fresh blocks of a winner that are finished."""
+        return [
+            ask
+            for ask in self.asks
+            if ask.winner == winner and self.scores.get(ask.block, {}).keys() >= set(ask.strengths)
+        ]
+
+    def _gain(self, winner: float) -> Difference | None:
+        blocks = [self.scores[ask.block] for ask in self._fresh(winner)]
+        if not blocks:
+            return None
+        return difference([block[winner] for block in blocks], [block[self.strengths[0]] for block in blocks])
