@@ -35,6 +35,11 @@ def _at(*values: float, title: str = "", sign: str = "\u03bb") -> dict[str, Chan
     return {f"{sign} = {value:g}": {title: {"lambda": value}} for value in values}
 
 
+def _with(values: dict[str, Any], runs: dict[str, Changes]) -> dict[str, Changes]:
+    """The runs, each with these values too, of whatever node has them."""
+    return {title: {**changes, "": {**changes.get("", {}), **values}} for title, changes in runs.items()}
+
+
 _REALIGNED = {"baseline": False}
 _WARM = {
     **_REALIGNED,
@@ -43,6 +48,8 @@ _WARM = {
     "rule": "highest mean within KL budget",
     "kl_budget": 200.0,
 }
+_CAPTIONS = ("a red circle", "a purple triangle", "a green square")
+_SET = {"prompts": "\n".join(f"{caption} on a white background" for caption in _CAPTIONS), "n": 0, "negative": ""}
 _LOOKS = {
     "Lambda (SD1.5, DPO model)": _Look("a green circle on a white background", runs=_at(0, 0.5, 1)),
     "Lambda (SDXL, DPO LoRA)": _Look("a blue square on a white background", runs=_at(0, 0.5, 1)),
@@ -51,6 +58,7 @@ _LOOKS = {
     "Two rewards (SD1.5, DPO and SPO)": _Look(
         "a yellow circle on a white background", runs=_at(0, 0.25, 0.5, title="Realign: SPO", sign="\u03bb\u2082")
     ),
+    "Prompt set (SD1.5, DPO model)": _Look("", 1, _with(_SET, _at(0, 0.5, 1))),
     "Image to image (SD1.5, DPO model)": _Look("a red circle on a white background", 1, inputs=(3, 8)),
     "Choose lambda (SDXL, DPO LoRA)": _Look("a blue circle on a white background", 2, {"": {"": _WARM}}),
     "Choose lambda (demo pair)": _Look("a purple triangle on a white background", 2, {"": {"": _REALIGNED}}),
@@ -70,13 +78,11 @@ def _changed(workflow: dict[str, Any], prompt: comfyui.Prompt, look: _Look, chan
     result = copy.deepcopy(prompt)
     for key, node in result.items():
         inputs, kind = node["inputs"], node["class_type"]
-        if kind in ("CLIPTextEncode", "DeRaDiffScoreImages"):
-            inputs["text" if kind == "CLIPTextEncode" else "prompt"] = (
-                "" if titles[key] == "Negative prompt" else look.caption
-            )
+        said = "" if titles[key] == "Negative prompt" else look.caption
         own = inputs.get("height", tall) if kind == "EmptyLatentImage" else tall  # final runs may be larger than sweeps
         scaled = {name: inputs[name] * _SIDE // own for name in _LENGTHS if name in inputs}
-        wanted = {**_CHEAP, **scaled, "batch_size": look.batch, **changes.get("", {}), **changes.get(titles[key], {})}
+        wanted = {**_CHEAP, **scaled, "text": said, "prompt": said, "batch_size": look.batch}
+        wanted |= changes.get("", {}) | changes.get(titles[key], {})
         inputs.update({name: value for name, value in wanted.items() if _may_set(inputs, name)})
     return result
 

@@ -237,11 +237,50 @@ def _demo() -> Plan:
     )
 
 
+def _prompt_set() -> Plan:
+    lines = (
+        PAINTING,
+        "a photograph of a red fox in fresh snow, morning light",
+        "a wooden desk with a typewriter and a cup of coffee, seen from above",
+        "a street market at night in the rain, neon signs",
+        "a portrait of an old fisherman, oil on canvas",
+        "a glass bottle that holds a small sailing ship",
+    )
+    values = {"prompts": "\n".join(lines), "n": 4, "seed": 1, "negative": UNWANTED}
+    given = Node("set", "DeRaDiffPromptSet", values=values, size=(420, 480))
+    encoded = tuple(
+        Node(name, "CLIPTextEncode", title, inputs={"clip": "pair.clip", "text": f"set.{output}"}, size=(360, 150))
+        for name, title, output in (
+            ("positive", "Each prompt", "prompt"),
+            ("negative", "Its negative prompt", "negative"),
+        )
+    )
+    values = {**settings(42, 50, 7.5), "lambda": 0.5}
+    sampler = Node("sampler", "DeRaDiffKSampler", values=values, inputs=sockets("pair.reference", "pair.aligned"))
+    note = (
+        "### One lambda, several prompts\n\n"
+        "A lambda that suits one prompt may not suit the next. **Prompt Set** gives its prompts as a list, and everything "
+        "behind it runs once for each: four of the six lines here, drawn by the seed. Move **lambda** and queue again to "
+        "compare all of them.\n\n"
+        "Choose *PartiPrompts*, which comes with the pack, or a file of ComfyUI's *input* folder as the **source** for more."
+    )
+    return Plan(
+        note,
+        (
+            stack("models", "1  The pair", (sd15_pair(),)),
+            stack("prompt", "2  The prompts", (given,), (*encoded, empty_latent(512, 512))),
+            stack("sample", "3  Sample at lambda", (sampler,)),
+            saved_image("4  The images", "sampler.latent", "pair.vae", "deradiff_prompt_set"),
+        ),
+    )
+
+
 PLANS = {
     "Lambda (SD1.5, DPO model)": _sd15_dpo(),
     "Lambda (SDXL, DPO LoRA)": _sdxl_dpo_lora(),
     "Custom sampling (SD1.5, DPO model)": _custom_sampler(),
     "Image to image (SD1.5, DPO model)": _img2img(),
     "Two rewards (SD1.5, DPO and SPO)": _two_rewards(),
+    "Prompt set (SD1.5, DPO model)": _prompt_set(),
 }
 DEMO_PLANS = {"Lambda (demo pair)": _demo()}

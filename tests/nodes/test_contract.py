@@ -40,6 +40,7 @@ NODE_IDS = [
     "DeRaDiffSweepViewer",
     "DeRaDiffLambdaSweep",
     "DeRaDiffSweepGrid",
+    "DeRaDiffPromptSet",
 ]
 OPTIONS_THAT_COUNT = ("default", "min", "max", "step", "round", "control_after_generate", "forceInput", "widgetType")
 APPENDED = ["evaluation", "schedule", "mask", "mask_feather"]  # the samplers' own inputs, in the order they came

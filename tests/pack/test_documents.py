@@ -56,7 +56,7 @@ def retired(path: Path) -> list[str]:
 
 
 def test_the_documents_were_found() -> None:
-    assert len(HELP) >= 14
+    assert len(HELP) >= 15
     assert {f"docs/{name}.md" for name in ("costs", "demo", "development", "fidelity", "lambda")} <= set(
         map(_name, DOCUMENTS)
     )

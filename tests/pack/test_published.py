@@ -18,13 +18,13 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 COMFY = PROJECT["tool"]["comfy"]
 REPOSITORY = PROJECT["project"]["urls"]["Repository"]
 
-MOST = 700_000  # bytes of the archive
+MOST = 900_000  # bytes of the archive
 AT_THE_TOP = {
-    *("__init__.py", "nodes", "js", "locales"),
+    *("__init__.py", "nodes", "js", "locales", "prompts"),
     *("pyproject.toml", "requirements.txt", "README.md", "CHANGELOG.md", "LICENSE"),
 }
 SERVED = {"workflows", "example_workflows", "subgraphs"}  # by ComfyUI, where a pack has them
-KINDS = {".py", ".js", ".json", ".md", ".jpg", ".png", ".toml", ".txt", ""}
+KINDS = {".py", ".js", ".json", ".md", ".jpg", ".png", ".toml", ".txt", ".tsv", ""}
 
 
 @pytest.fixture(scope="module")

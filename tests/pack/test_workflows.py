@@ -40,6 +40,7 @@ SHIPPED = {
     "Lambda (SDXL, DPO LoRA)",
     "Lambda over the image (SDXL, DPO LoRA)",
     "Lambda over time (SDXL, DPO LoRA)",
+    "Prompt set (SD1.5, DPO model)",
     "Two rewards (SD1.5, DPO and SPO)",
 }
 DEMO = {

@@ -72,6 +72,10 @@ NODES: dict[str, tuple[str, dict[str, Any]]] = {
         "DeRaDiffPickLambda",
         {**_SHOWN, "scores": ["scores", 0], "rule": "highest mean", "kl_budget": 100.0, "trained_beta": 0.0},
     ),
+    "set": (
+        "DeRaDiffPromptSet",
+        {"source": "typed below", "prompts": "a\nb", "n": 2, "seed": 1, "negative": "", "column": ""},
+    ),
     "text": ("CheckpointLoaderSimple", {"ckpt_name": "whole.safetensors"}),
     "prompt": ("CLIPTextEncode", {"text": "a", "clip": ["text", 1]}),
     "latent": ("EmptyLatentImage", {"width": 64, "height": 64, "batch_size": 1}),
@@ -81,6 +85,7 @@ NODES: dict[str, tuple[str, dict[str, Any]]] = {
 SHARES = {  # of the prompts; those of one node follow each other, so that the server keeps what is before it
     "beta": 120, "schedule": 260, "pair": 140, "lora": 160, "checkpoints": 100, "realign": 200, "ksampler": 240,
     "advanced": 240, "sweep": 240, "grid": 100, "viewer": 40, "scorer": 80, "scores": 140, "pick": 140,
+    "set": 120,
 }  # fmt: skip
 
 NUMBERS = [
@@ -146,7 +151,7 @@ CURVES = {
 }
 STRICT = {  # what is also refused through a link where it is out of the widget's limits
     *("lambda", "strength", "denoise", "steps", "cfg", "cell_size", "mask_feather", "start_percent", "end_percent"),
-    *("start_at_step", "end_at_step"),
+    *("start_at_step", "end_at_step", "n"),
 }
 
 
