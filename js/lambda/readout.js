@@ -8,7 +8,7 @@ import { addLine } from "../lib/line.js";
 import { chain, keepPlace, whileInGraph } from "../lib/node_widgets.js";
 import { watch } from "../lib/watch.js";
 import { wordsFor } from "../lib/words.js";
-import { stageLine } from "../run/stage.js";
+import { stageLine } from "../run/under_way.js";
 import { betaLine, meaning, ranOf, runLine, withFactors } from "./meaning.js";
 
 const NAME = "lambda_meaning";

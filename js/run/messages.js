@@ -5,7 +5,7 @@ import { api } from "../../../scripts/api.js";
 import { app } from "../../../scripts/app.js";
 import { nodeAt } from "../lib/graph_values.js";
 import { News } from "./news.js";
-import { enter, leaveAll } from "./stage.js";
+import { enter, leaveAll } from "./under_way.js";
 
 const LIFE = 15000; // milliseconds of a toast
 const news = new News();

@@ -69,7 +69,7 @@ class Showing:
     """Shows the runs of a sweep as they go on."""
 
     def __init__(self, model: ModelPatcher, parts: Sequence[Part], steps: int, tell: Tell) -> None:
-        """model: whose latents are previewed. tell: is given how far the sweep is, as js/run/stage.js reads it."""
+        """model: whose latents are previewed. tell: is given how far the sweep is, as js/run/under_way.js reads it."""
         self._parts, self._steps, self._tell = parts, steps, tell
         self._bar = comfy.utils.ProgressBar(steps * len(parts))
         self._previewer, self._live = _previewer(model)

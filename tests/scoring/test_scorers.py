@@ -396,7 +396,5 @@ def test_an_empty_prompt_is_refused(folder: Path, images: torch.Tensor) -> None:
 
 
 def test_an_unknown_kind_is_refused_with_the_names(folder: Path) -> None:
-    with pytest.raises(
-        ValueError, match=r"kind: expected one of auto, pickscore, hpsv2, clipscore, aesthetic, got 'x'"
-    ):
+    with pytest.raises(ValueError, match=r"^kind: expected one of auto, pickscore, .*aesthetic, got 'x'"):
         scorers.folder_scorer(folder, "x")
