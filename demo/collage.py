@@ -10,7 +10,7 @@ from PIL import Image
 
 Made = dict[str, list[Image.Image]]  # images by their title
 
-_PIXELS, _DPI, _LARGEST = 480, 100, 60_000  # the side, and the file in bytes
+_PIXELS, _DPI, _LARGEST = 480, 100, 20_000  # the side, and the file in bytes
 
 
 def _figure() -> Any:
@@ -64,9 +64,9 @@ def choice(made: Made) -> Image.Image:
 
 def write(image: Image.Image, path: Path) -> None:
     """JPEG of at most _LARGEST bytes."""
-    for quality in range(92, 30, -6):
+    for quality in range(92, 50, -6):
         encoded = io.BytesIO()
-        image.save(encoded, "JPEG", quality=quality, optimize=True)
+        image.save(encoded, "JPEG", quality=quality, optimize=True, progressive=True)
         if encoded.tell() < _LARGEST:
             break
     path.with_name(f"{path.name}.jpg").write_bytes(encoded.getvalue())
