@@ -25,7 +25,14 @@ app.registerExtension({
       def.display_name = def.display_name.replace(PACK, `: ${WORDS.join(" ")}${PACK}`);
     }
   },
-  /** A node in the graph keeps its name. @param {any} node */
+  /** Nodes in the graph keep their names: those that are added take their type's, and so do those that are loaded. */
+  setup() {
+    for (const [kind, name] of names) {
+      const type = globalThis.LiteGraph?.registered_node_types?.[kind];
+      if (type) type.title = name;
+    }
+  },
+  /** Where a type was registered anew since. @param {any} node */
   nodeCreated(node) {
     const name = names.get(kindOf(node));
     if (name && node.title?.includes(WORDS.join(" "))) node.title = name;

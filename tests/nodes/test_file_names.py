@@ -119,7 +119,7 @@ def test_a_name_that_no_folder_has(folders: list[str], folder: Path) -> None:
     for each in folders:
         _add(folder, each)
     expected = (
-        "aligned: neither models/checkpoints nor models/diffusion_models holds gone.safetensors. "
+        "aligned: neither models/checkpoints nor models/diffusion_models holds 'gone.safetensors'. "
         "Choose a file from the list, or put it there."
     )
     with pytest.raises(ValueError) as raised:

@@ -6,10 +6,10 @@ import pytest
 import torch
 from deradiff.nodes.scoring import choice
 from deradiff.nodes.wires import Scores, Sweep
-from support.choices import BUDGET, IMAGES, NAN, pick
+from support.choices import BUDGET, IMAGES, NAN, OF_ONE_JUDGE, pick
 
 
-@pytest.mark.parametrize("rule", choice.RULES)
+@pytest.mark.parametrize("rule", OF_ONE_JUDGE)
 def test_the_winner_and_its_images(rule: str) -> None:
     strength, best, plot, *_ = pick(rule)
     assert strength == 0.5 and isinstance(strength, float)

@@ -10,7 +10,7 @@ from deradiff.nodes.scoring import choice
 from deradiff.nodes.scoring.choice import Row, choose
 from hypothesis import given
 from hypothesis import strategies as st
-from support.choices import BUDGET, HIGHEST, NAN, ONE_ERROR, ROWS, row
+from support.choices import BUDGET, HIGHEST, NAN, OF_ONE_JUDGE, ONE_ERROR, ROWS, row
 
 
 def chosen(rows: list[Row], rule: str, budget: float = math.inf) -> float:
@@ -84,7 +84,7 @@ def test_the_winner_is_compared_with_the_best_other_that_could_win() -> None:
 
 def test_ties_go_to_the_smaller_lambda() -> None:
     rows = [row(1.0, 3.0, 3.0), row(0.25, 3.0, 3.0), row(0.5, 3.0, 3.0)]
-    assert {chosen(rows, rule) for rule in choice.RULES} == {0.25}
+    assert {chosen(rows, rule) for rule in OF_ONE_JUDGE} == {0.25}
     assert choose(rows, HIGHEST).index == 1
 
 
@@ -95,7 +95,7 @@ def test_one_sample_has_no_error_and_counts_as_exact() -> None:
 
 def test_a_baseline_never_wins() -> None:
     rows = [row(0.5, 9.0, 9.0, contender=False), row(1.0, 1.0, 1.0)]
-    for rule in choice.RULES:
+    for rule in OF_ONE_JUDGE:
         found = choose(rows, rule, 10.0)
         assert found.winner.strength == 1.0 and found.excluded == ("baseline", "")
 

@@ -13,6 +13,7 @@ from deradiff.nodes.scoring.choice import Row
 from deradiff.nodes.wires import INTERPOLATED, REALIGNED, Entry, Scores, Sweep
 
 HIGHEST, BUDGET, ONE_ERROR, BEFORE_TURNING = choice.RULES
+OF_ONE_JUDGE = (HIGHEST, BUDGET, ONE_ERROR)
 NAN = math.nan
 
 

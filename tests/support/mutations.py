@@ -265,7 +265,8 @@ class Mutations:
         if type_ == "COMBO":
             right = self._random.random() < 0.15
             value = self._random.choice(options["options"] if right else CHOICES)
-            return value, Verdict.RIGHT if value in options["options"] else Verdict.WRONG
+            fits = value in options["options"] and (node, value) != ("scorer", "vqascore")  # its folder holds a CLIP
+            return value, Verdict.RIGHT if fits else Verdict.WRONG
         if type_ == "STRING":
             return self._text(name)
         if type_ == "BOOLEAN":
