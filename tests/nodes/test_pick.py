@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 import torch
-from deradiff.nodes.scoring import choice
 from deradiff.nodes.wires import Scores, Sweep
 from support.choices import BUDGET, IMAGES, NAN, OF_ONE_JUDGE, pick
 

@@ -6,7 +6,6 @@ import math
 import statistics
 
 import pytest
-from deradiff.nodes.scoring import choice
 from deradiff.nodes.scoring.choice import Row, choose
 from hypothesis import given
 from hypothesis import strategies as st
