@@ -54,8 +54,6 @@ def load(folder: Path, kind: str) -> Parts:
     kind: one of KINDS; auto finds it from the files (see `kind_of`). Raises ValueError for a missing, foreign or damaged file.
     """
     described = _described(folder)
-    if kind not in KINDS:
-        raise ValueError(f"kind: expected one of {', '.join(KINDS)}, got {kind!r}.")
     kind = kind_of(folder, described) if kind == AUTO else kind
     logging.getLogger("deradiff").info("Scorer %s: read as %s", folder.name, kind)
     config = _config(folder)

@@ -65,6 +65,8 @@ def closeness(images: torch.Tensor, others: torch.Tensor) -> tuple[float, ...]:
 
 def folder_scorer(folder: Path, kind: str = "auto") -> tuple[str, Score]:
     """The kind of the scorer in a folder, and the scorer. kind: one of KINDS. Raises ValueError."""
+    if kind not in KINDS:
+        raise ValueError(f"kind: expected one of {', '.join(KINDS)}, got {kind!r}.")
     unsupported.check(folder)
     if kind == vqa.KIND or (kind == scorer_files.AUTO and vqa.describes(vqa.config_of(folder))):
         return vqa.KIND, vqa.scorer(folder)

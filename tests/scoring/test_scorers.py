@@ -393,8 +393,3 @@ def test_nan_weights_are_blamed_on_the_scorer(folder: Path, images: torch.Tensor
 def test_an_empty_prompt_is_refused(folder: Path, images: torch.Tensor) -> None:
     with pytest.raises(ValueError, match=r"^prompt: tiny scores how well an image fits its prompt"):
         scorers.folder_scorer(folder, "hpsv2")[1](images, "  ")
-
-
-def test_an_unknown_kind_is_refused_with_the_names(folder: Path) -> None:
-    with pytest.raises(ValueError, match=r"^kind: expected one of auto, pickscore, .*aesthetic, got 'x'"):
-        scorers.folder_scorer(folder, "x")

@@ -119,3 +119,10 @@ def test_scorers_that_need_foreign_code_are_refused_by_name(tmp_path: Path, file
         unsupported.check(tmp_path)
     with pytest.raises(ValueError, match=r"^scorer: "):
         scorers.folder_scorer(tmp_path)
+
+
+def test_an_unknown_kind_is_refused_with_the_names(tmp_path: Path) -> None:
+    with pytest.raises(
+        ValueError, match=r"^kind: expected one of auto, pickscore, hpsv2, clipscore, aesthetic, vqascore, got 'x'"
+    ):
+        scorers.folder_scorer(write_clip(tmp_path / "clip"), "x")
