@@ -21,8 +21,11 @@ def _heading(language: str) -> str:
     return text.partition("\n## ")[2].partition("\n")[0]
 
 
-def _selected(page: Page) -> list[str]:
-    """One node of the kind alone in the graph, selected: its inputs as they are labelled."""
+_TITLE = (600, 285)  # a place on the node's title, in pixels of the page
+
+
+def _alone(page: Page) -> list[str]:
+    """One node of the kind alone in the graph: its inputs as they are labelled."""
     return page.evaluate(
         """(kind) => {
           const { app, LiteGraph } = window, { canvas, graph } = app;
@@ -31,8 +34,8 @@ def _selected(page: Page) -> list[str]:
           graph.add(node);
           node.pos = [0, 0];
           canvas.ds.scale = 1;
-          canvas.ds.offset = [500, 300];
-          canvas.select(node);
+          const { left, top } = canvas.canvas.getBoundingClientRect();
+          canvas.ds.offset = [500 - left, 300 - top];
           canvas.setDirty(true, true);
           return node.inputs.map(({ label, localized_name, name }) => label ?? localized_name ?? name);
         }""",
@@ -47,7 +50,9 @@ def test_the_info_button_shows_the_help_page_and_its_image(
 ) -> None:
     page = browser.opened(chromium, server, Comfy_VueNodes_Enabled=mode == "nodes2", Comfy_Locale=language)
     try:
-        labels = _selected(page)
+        labels = _alone(page)
+        page.wait_for_timeout(500)  # until the node is drawn
+        page.mouse.click(*_TITLE)
         page.get_by_test_id("info-button").first.click()
         content = page.locator(".node-help-content").first
         expect(content.get_by_role("heading", name=_heading(language), exact=True)).to_be_visible()
