@@ -123,7 +123,7 @@ def _custom_sampler() -> Plan:
 
 
 def _img2img() -> Plan:
-    image = Node("image", "LoadImage", "The image to start from", {"image": "example.png"}, size=(420, 380))
+    image = Node("image", "LoadImage", "The image to start from", {"image": "example.png"}, size=(520, 700))
     encode = Node("encode", "VAEEncode", inputs={"pixels": "image.IMAGE", "vae": "pair.vae"}, size=(360, 0))
     inputs = sockets("pair.reference", "pair.aligned", "encode.LATENT")
     values = {**settings(42, 30, 7.5), "lambda": 0.5, "denoise": 0.6}
