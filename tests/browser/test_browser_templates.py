@@ -27,15 +27,22 @@ def _workflow(path: Path) -> dict[str, Any]:
     return json.loads(path.read_text("utf-8"))
 
 
+@pytest.fixture(scope="module", params=MODES)
+def untouched(request: pytest.FixtureRequest, server: comfyui.Server, chromium: Browser) -> Iterator[CurvePage]:
+    """A page in which nothing ran: a node shows the images of the one that had its number before."""
+    page = browser.opened(chromium, server, Comfy_VueNodes_Enabled=request.param == "nodes2")
+    yield CurvePage(page, request.param)
+    page.context.close()
+
+
 @every_workflow
-def test_no_node_covers_another_or_leaves_its_group(opened: CurvePage, path: Path) -> None:
-    page = opened.page
-    page.evaluate("window.app.clean()")  # else a node shows the image of the one that had its number before
+def test_no_node_covers_another_or_leaves_its_group(untouched: CurvePage, path: Path) -> None:
+    page = untouched.page
     browser.load_workflow(page, _workflow(path))
     boxes.show_all(page)
     found = boxes.measured(page)
     front_end = ".".join(map(str, browser.version(page)))
-    page.screenshot(path=browser.SCREENSHOTS / f"template-{path.stem}-{front_end}-{opened.mode}.png")
+    page.screenshot(path=browser.SCREENSHOTS / f"template-{path.stem}-{front_end}-{untouched.mode}.png")
     assert len(found["nodes"]) == len(_workflow(path)["nodes"])
     assert list(boxes.overlaps(found["nodes"])) == []
     for node in found["nodes"]:
@@ -44,13 +51,13 @@ def test_no_node_covers_another_or_leaves_its_group(opened: CurvePage, path: Pat
 
 
 @every_workflow
-def test_every_value_is_one_that_its_list_offers(opened: CurvePage, path: Path) -> None:
+def test_every_value_is_one_that_its_list_offers(untouched: CurvePage, path: Path) -> None:
     """Else the page says that a model is missing which is there."""
-    browser.load_workflow(opened.page, _workflow(path))
+    browser.load_workflow(untouched.page, _workflow(path))
     missing = """() => window.app.graph.nodes.flatMap((node) => (node.widgets ?? [])
       .filter(({ value, options }) => Array.isArray(options?.values) && !options.values.includes(value))
       .map(({ name, value }) => `${node.type}.${name}: ${value}`))"""
-    assert opened.page.evaluate(missing) == []
+    assert untouched.page.evaluate(missing) == []
 
 
 @pytest.fixture(params=MODES)
