@@ -121,6 +121,10 @@ class Server:
         root = comfyui_path()
         command = [sys.executable, str(root / "main.py"), "--cpu", "--listen", HOST, "--port", str(self.port)]
         command += ["--base-directory", str(self.base), "--database-url", "sqlite:///:memory:", "--disable-auto-launch"]
+        own = str(
+            self.base / f"temp-{self.port}"
+        )  # ComfyUI empties this folder when it starts: another one may serve from it
+        command += ["--temp-directory", own]
         command += ["--front-end-root", self.front_end] if self.front_end else []
         output = self.log.open("wb") if self.log else None
         try:

@@ -109,7 +109,7 @@ def load(folder: Path) -> VisionLanguage:
 
 def _refused(folder: Path, reason: str) -> ValueError:
     return ValueError(
-        f"scorer: {folder.name} cannot be used as a vision-language model: {reason}. Download every file of the model's page into "
+        f"scorer: {folder.name} cannot be used as a vision-language model (kind {KIND}): {reason}. Download every file of the model's page into "
         "that folder (config, weights in safetensors, tokenizer, processor, chat template); for another scorer set kind to auto."
     )
 

@@ -15,7 +15,10 @@ from support.curve_page import CurvePage
 from support.viewer_page import Viewer
 
 SHIPPED = sorted(comfyui.SHIPPED.glob("*.json"))
-WORKFLOWS = [*SHIPPED, *sorted(comfyui.DEMO.glob("*.json"))]
+WORKFLOWS = sorted(
+    [*SHIPPED, *comfyui.DEMO.glob("*.json")],
+    key=lambda path: ("LoadImage" in path.read_text("utf-8"), path.parent.name, path.stem),
+)  # what loads an image last: ComfyUI shows it on the next workflow's node of that number
 CHOOSING = comfyui.DEMO / "Choose lambda (demo pair).json"
 BLUEPRINT = next((comfyui.CHECKOUT / "subgraphs").glob("*.json"))
 SMALL = {"steps": 2, "batch_size": 1, "lambdas": "0, 0.5, 1", "baseline": False}
@@ -38,6 +41,7 @@ def untouched(request: pytest.FixtureRequest, server: comfyui.Server, chromium: 
 @every_workflow
 def test_no_node_covers_another_or_leaves_its_group(untouched: CurvePage, path: Path) -> None:
     page = untouched.page
+    page.evaluate("window.app.clean()")
     browser.load_workflow(page, _workflow(path))
     boxes.show_all(page)
     found = boxes.measured(page)

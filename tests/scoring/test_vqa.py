@@ -60,7 +60,9 @@ def test_a_clip_folder_is_still_a_clip(tmp_path: Path) -> None:
 
 
 def test_a_clip_folder_asked_to_answer_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"^scorer: clip cannot be used as a vision-language model: "):
+    with pytest.raises(
+        ValueError, match=r"^scorer: clip cannot be used as a vision-language model \(kind vqascore\): "
+    ):
         scorers.folder_scorer(write_clip(tmp_path / "clip"), vqa.KIND)
 
 
@@ -104,7 +106,8 @@ def test_a_damaged_folder_is_one_clear_error(tmp_path: Path, damage: Callable[[P
     folder = write_vqa(tmp_path / "vqa")
     damage(folder)
     with pytest.raises(
-        ValueError, match=r"^scorer: vqa cannot be used as a vision-language model: .* Download every file"
+        ValueError,
+        match=r"^scorer: vqa cannot be used as a vision-language model \(kind vqascore\): .* Download every file",
     ):
         scorers.folder_scorer(folder, vqa.KIND)
 
