@@ -8,21 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-_INK, _MUTED, _GRID = "#1f2430", "#6b7280", "#e5e7eb"
+from deradiff.nodes.report.figures import FONT, GRID, INK, MUTED
+
 _SEARCH, _FIXED, _PAIRED = "#d9480f", "#8b95a5", "#2563eb"
 _STYLE: Any = {
-    "font.family": "DejaVu Sans",
-    "font.size": 11,
-    "text.color": _INK,
-    "axes.edgecolor": "#9ca3af",
-    "axes.labelcolor": _INK,
-    "xtick.color": _MUTED,
-    "ytick.color": _INK,
+    **FONT,
+    "ytick.color": INK,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.axisbelow": True,
     "axes.grid": True,
-    "grid.color": _GRID,
+    "grid.color": GRID,
     "legend.frameon": False,
 }
 STATED, LEAST, QUARTER = 0.95, 0.93, 4.0
@@ -185,10 +181,10 @@ def _plot(rows: Sequence[Tried], path: Path) -> None:
             beyond = [n for n in places if math.isinf(values[n])]
             left.scatter([largest[n] for n in beyond], beyond, color=colour, marker=">", s=44)
         for n in (n for n in places if rows[n].subject not in _NOT_COMPARED):
-            left.plot([rows[n].images, min(rows[n].grid_images, largest[n])], [n, n], color=_GRID, zorder=0)
+            left.plot([rows[n].images, min(rows[n].grid_images, largest[n])], [n, n], color=GRID, zorder=0)
         left.legend(loc="upper center", bbox_to_anchor=(0.5, 1.0), ncols=3, fontsize=9.5, borderaxespad=-2.2)
         right.set_xlabel("right, of the answers stated with 95 %")
-        right.axvline(STATED, color=_MUTED, linewidth=1, linestyle=":")
+        right.axvline(STATED, color=MUTED, linewidth=1, linestyle=":")
         right.axvline(LEAST, color=_FIXED, linewidth=1)
         sure = [n for n in places if rows[n].settled * rows[n].repetitions >= _FEW]
         shares = [rows[n].right_when_settled for n in sure]

@@ -12,6 +12,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -102,6 +103,7 @@ class Server:
         self.base, self.port, self.log, self.front_end = base, port or free_port(), log, front_end
         self.url = f"http://{HOST}:{self.port}"
         self._process: subprocess.Popen[bytes] | None = None
+        self._temporary: tempfile.TemporaryDirectory[str] | None = None
         # Straight to this machine, whatever proxy the environment names.
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -121,10 +123,9 @@ class Server:
         root = comfyui_path()
         command = [sys.executable, str(root / "main.py"), "--cpu", "--listen", HOST, "--port", str(self.port)]
         command += ["--base-directory", str(self.base), "--database-url", "sqlite:///:memory:", "--disable-auto-launch"]
-        own = str(
-            self.base / f"temp-{self.port}"
-        )  # ComfyUI empties this folder when it starts: another one may serve from it
-        command += ["--temp-directory", own]
+        # Not shared with another server: ComfyUI empties the folder at its start.
+        self._temporary = tempfile.TemporaryDirectory(prefix="deradiff-")
+        command += ["--temp-directory", self._temporary.name]
         command += ["--front-end-root", self.front_end] if self.front_end else []
         output = self.log.open("wb") if self.log else None
         try:
@@ -148,6 +149,8 @@ class Server:
             self._process.kill()
             self._process.wait()
         self._process = None
+        if self._temporary is not None:
+            self._temporary.cleanup()
 
     def wait_for_end(self) -> int:
         """Until the process ends by itself; its exit status."""

@@ -9,25 +9,19 @@ import numpy as np
 import scenes
 import torch
 from comparison import Bootstrap, Values, estimate
+from deradiff.nodes.report.figures import FONT, GRID, INK, MUTED
 from evaluate import BASELINES, METRICS, REALIGNED, REFERENCE, RETRAINED, SEEDS, Subject
 from PIL import Image
 
-_INK, _MUTED, _GRID = "#1f2430", "#6b7280", "#e5e7eb"
 _COLOURS = {REALIGNED: "#2563eb", RETRAINED: "#d9480f", BASELINES[0]: "#8b95a5", BASELINES[1]: "#b08968"}
 _LINES = {REALIGNED: "-", BASELINES[0]: "--", BASELINES[1]: ":"}
 _STYLE: Any = {
-    "font.family": "DejaVu Sans",
-    "font.size": 11,
-    "text.color": _INK,
-    "axes.edgecolor": "#9ca3af",
-    "axes.labelcolor": _INK,
-    "xtick.color": _MUTED,
-    "ytick.color": _MUTED,
+    **FONT,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
     "axes.axisbelow": True,
-    "grid.color": _GRID,
+    "grid.color": GRID,
     "legend.frameon": False,
 }
 NAMES = {
@@ -48,7 +42,7 @@ def paths(bootstrap: Bootstrap, path: Path) -> None:
         for panel, metric in zip(axes[:2], METRICS[:2], strict=True):
             _curves(panel, bootstrap, None, metric)
             panel.set_xlabel("λ, or β of the anchor / β of the retrained model")
-            panel.axvline(1.0, color=_MUTED, linewidth=0.8)
+            panel.axvline(1.0, color=MUTED, linewidth=0.8)
             panel.set_ylabel(NAMES[metric])
         _curves(axes[2], bootstrap, "kl", "reward")
         axes[2].set_xlabel(NAMES["kl"])
@@ -101,9 +95,7 @@ def errors(bootstrap: Bootstrap, path: Path) -> None:
                 spread = [[row.value - row.low for row in found], [row.high - row.value for row in found]]
                 x = np.arange(len(places)) + 0.22 * (shift - 1)
                 heights = [row.value for row in found]
-                panel.bar(
-                    x, heights, 0.2, yerr=np.maximum(spread, 0), color=_COLOURS[method], ecolor=_INK, label=method
-                )
+                panel.bar(x, heights, 0.2, yerr=np.maximum(spread, 0), color=_COLOURS[method], ecolor=INK, label=method)
             floor = [bootstrap.floor(metric, strength)[0].item() * scale for strength in places]
             panel.plot(
                 range(len(places)),

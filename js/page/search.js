@@ -2,7 +2,7 @@
 // Works in LiteGraph and in Nodes 2.0.
 
 import { app } from "../../../scripts/app.js";
-import { REALIGNING, kindOf } from "../lib/kinds.js";
+import { REALIGNING } from "../lib/kinds.js";
 
 const WORDS = ["KL", "DPO", "lambda", "alignment"];
 const PACK = " (DeRaDiff)"; // the end of every name
@@ -31,10 +31,5 @@ app.registerExtension({
       const type = globalThis.LiteGraph?.registered_node_types?.[kind];
       if (type) type.title = name;
     }
-  },
-  /** Where a type was registered anew since. @param {any} node */
-  nodeCreated(node) {
-    const name = names.get(kindOf(node));
-    if (name && node.title?.includes(WORDS.join(" "))) node.title = name;
   },
 });

@@ -1,4 +1,4 @@
-"""What the plots and grids share: a matplotlib figure as an IMAGE, and how wide a text is."""
+"""What the plots and grids share: their look, a matplotlib figure as an IMAGE, and how wide a text is."""
 
 from __future__ import annotations
 
@@ -6,6 +6,17 @@ from typing import Any
 
 import numpy as np
 import torch
+
+INK, MUTED, GRID = "#1f2430", "#6b7280", "#e5e7eb"
+FONT: Any = {  # settings of matplotlib
+    "font.family": "DejaVu Sans",
+    "font.size": 11,
+    "text.color": INK,
+    "axes.edgecolor": "#9ca3af",
+    "axes.labelcolor": INK,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+}
 
 
 def to_image(figure: Any) -> torch.Tensor:

@@ -13,22 +13,12 @@ import torch
 from ..scoring.choice import Row
 from . import second_judge
 from .digits import number
-from .figures import to_image
+from .figures import FONT, GRID, INK, MUTED, to_image
 from .statements import Report, chosen, confidence, not_considered, turned
 
 WIDTH, HEIGHT = 1200, 520
 _DPI = 100
-_INK, _MUTED, _GRID = "#1f2430", "#6b7280", "#e5e7eb"
 _BLUE, _CHOSEN, _INTERPOLATED = "#2563eb", "#d9480f", "#8b95a5"
-_FONT: Any = {
-    "font.family": "DejaVu Sans",
-    "font.size": 11,
-    "text.color": _INK,
-    "axes.edgecolor": "#9ca3af",
-    "axes.labelcolor": _INK,
-    "xtick.color": _MUTED,
-    "ytick.color": _MUTED,
-}
 _MOST_LABELS, _MANY = 11, 16
 
 
@@ -37,7 +27,7 @@ def plot(report: Report) -> torch.Tensor:
     import matplotlib
     from matplotlib.figure import Figure
 
-    with matplotlib.rc_context(_FONT):
+    with matplotlib.rc_context(FONT):
         figure = Figure(figsize=(WIDTH / _DPI, HEIGHT / _DPI), dpi=_DPI, facecolor="white")
         left, right = figure.subplots(1, 2, sharey=True)
         _against_lambda(left, report)
@@ -56,7 +46,7 @@ def _say(figure: Any, report: Report) -> None:
     if report.choice.turning is not None:
         said = _shortened(_sentence(turned(report)), 150)
         figure.text(0.065, 0.873, said, ha="left", va="top", fontsize=11, color=second_judge.COLOUR)
-    figure.text(0.065, 0.014, _bars(report), ha="left", va="bottom", fontsize=9.5, color=_MUTED)
+    figure.text(0.065, 0.014, _bars(report), ha="left", va="bottom", fontsize=9.5, color=MUTED)
 
 
 def _sentence(text: str) -> str:
@@ -107,16 +97,16 @@ def _against_kl(axes: Any, report: Report) -> None:
     if not math.isnan(choice.winner.mean_kl):
         _ring(axes, choice.winner.mean_kl, choice.winner)
     if choice.budget is not None and choice.budget <= 1.3 * most:
-        axes.axvline(choice.budget, color=_MUTED, linewidth=1.2, linestyle=":")
+        axes.axvline(choice.budget, color=MUTED, linewidth=1.2, linestyle=":")
         place = {"transform": axes.get_xaxis_transform(), "va": "bottom"}
-        axes.text(choice.budget, 0.07, " budget", color=_MUTED, fontsize=9.5, **place)
+        axes.text(choice.budget, 0.07, " budget", color=MUTED, fontsize=9.5, **place)
     _say_what_is_missing(axes, report, bool(known))
 
 
 def _style(axes: Any) -> None:
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
-    axes.grid(axis="y", color=_GRID, linewidth=0.8)
+    axes.grid(axis="y", color=GRID, linewidth=0.8)
     axes.set_axisbelow(True)
     axes.margins(x=0.06, y=0.14)
 
@@ -213,7 +203,7 @@ def _label(axes: Any, row: Row, error: float, chosen: bool) -> None:
         xytext=(0, 12 if chosen else 6),
         textcoords="offset points",
         ha="center",
-        color=_CHOSEN if chosen else _INK,
+        color=_CHOSEN if chosen else INK,
         fontsize=11 if chosen else 9.5,
         fontweight="bold" if chosen else "normal",
         path_effects=[withStroke(linewidth=3, foreground="white")],
@@ -235,11 +225,11 @@ def _say_what_is_missing(axes: Any, report: Report, others: bool) -> None:
     unknown = [row.strength for row in report.choice.rows if row.contender and math.isnan(row.mean_kl)]
     if not others:
         axes.set_xticks([])
-        axes.text(0.5, 0.5, "KL unknown", transform=axes.transAxes, ha="center", va="center", color=_MUTED)
+        axes.text(0.5, 0.5, "KL unknown", transform=axes.transAxes, ha="center", va="center", color=MUTED)
     elif unknown:
         named = ", ".join(f"{strength:g}" for strength in unknown[:5]) + (" ..." if len(unknown) > 5 else "")
         text = not_considered(report.choice) or f"not shown, KL unknown: \u03bb = {named}"
-        axes.text(0.99, 0.02, text, transform=axes.transAxes, ha="right", va="bottom", fontsize=9.5, color=_MUTED)
+        axes.text(0.99, 0.02, text, transform=axes.transAxes, ha="right", va="bottom", fontsize=9.5, color=MUTED)
 
 
 def _shortened(text: str, most: int = 110) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Callable
+from operator import attrgetter
 from typing import Any
 
 from ..scoring.choice import Row
@@ -18,7 +19,9 @@ def draw(left: Any, right: Any, report: Report) -> None:
     rows = [row for row in report.choice.rows if row.held_out and row.contender]
     if not rows:
         return
-    twins = [_one(axes, rows, place) for axes, place in ((left, _strength), (right, _kl))]
+    twins = [
+        _one(axes, rows, place) for axes, place in ((left, attrgetter("strength")), (right, attrgetter("mean_kl")))
+    ]
     low, high = min(axes.get_ylim()[0] for axes in twins), max(axes.get_ylim()[1] for axes in twins)
     for axes in twins:
         axes.set_ylim(low, high)
@@ -49,11 +52,3 @@ def _turn(left: Any, right: Any, rows: list[Row], report: Report) -> None:
             axes.axvline(place, color=COLOUR, linewidth=1.2, linestyle=":")
     style = {"color": COLOUR, "fontsize": 9.5, "transform": left.get_xaxis_transform(), "va": "bottom"}
     left.text(row.strength, 0.01, " turns here", **style)
-
-
-def _strength(row: Row) -> float:
-    return row.strength
-
-
-def _kl(row: Row) -> float:
-    return row.mean_kl

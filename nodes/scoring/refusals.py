@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,8 @@ def foreign(path: Path, expected: str, found: str) -> ValueError:
 
 
 @contextmanager
-def reading(path: Path, expected: str) -> Iterator[None]:
-    """Whatever a library raises over a file becomes one ValueError: which kinds of error a damaged file gives, no library promises."""
+def refusing(refuse: Callable[[str], ValueError]) -> Iterator[None]:
+    """Whatever a library raises becomes one ValueError, which `refuse` makes of its reason: which kinds of error a damaged file gives, no library promises."""
     try:
         yield
     except MemoryError:
@@ -27,7 +27,14 @@ def reading(path: Path, expected: str) -> Iterator[None]:
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         cut = reason if len(reason) <= _REASON else f"{reason[:_REASON]}..."
-        raise foreign(path, expected, f"it cannot be read, it is empty, incomplete or damaged ({cut})") from error
+        raise refuse(cut) from error
+
+
+def reading(path: Path, expected: str) -> AbstractContextManager[None]:
+    """`refusing` over one file."""
+    return refusing(
+        lambda reason: foreign(path, expected, f"it cannot be read, it is empty, incomplete or damaged ({reason})")
+    )
 
 
 def needed(folder: Path, names: tuple[str, ...], what: str) -> Path:

@@ -15,6 +15,7 @@ import torch
 
 from .batches import SIZE
 from .clip_model import ClipScorer, Head
+from .on_device import ATTENTION, as_bytes
 from .refusals import foreign, json_object, needed, reading
 from .tokens import Tokens, no_tokens, tokenizer
 
@@ -25,7 +26,6 @@ _MARKS = {"pick": "pickscore", "hps": "hpsv2"}
 _WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
 _PROCESSOR = ("preprocessor_config.json", "processor_config.json")
 _HEAD_FORMS = (".pth", ".pt", ".safetensors")
-_ATTENTION = "sdpa"  # named by us: a config.json may name a repository whose code transformers would download and run
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def _clip(folder: Path, config: Any) -> Any:
 
     path = needed(folder, _WEIGHTS, "the weights of a CLIP model")
     expected = "the weights of the CLIP model that config.json describes"
-    how = {"local_files_only": True, "use_safetensors": True, "attn_implementation": _ATTENTION}
+    how = {"local_files_only": True, "use_safetensors": True, "attn_implementation": ATTENTION}
     loader: Any = CLIPModel
     with reading(path, expected):
         model, report = loader.from_pretrained(
@@ -172,8 +172,7 @@ def _processor(folder: Path, side: int) -> Callable[[torch.Tensor], torch.Tensor
         processor = CLIPImageProcessor.from_pretrained(folder, local_files_only=True)
 
     def pixels(images: torch.Tensor) -> torch.Tensor:
-        bytes_ = images[..., :3].clamp(0, 1).mul(255).round().byte().cpu()
-        return processor(list(bytes_), return_tensors="pt", input_data_format="channels_last")["pixel_values"]
+        return processor(list(as_bytes(images)), return_tensors="pt", input_data_format="channels_last")["pixel_values"]
 
     with reading(path, expected):
         made = tuple(pixels(torch.zeros(1, side, 2 * side, 3)).shape[1:])  # not square, so that it must be cropped

@@ -11,9 +11,8 @@ from pathlib import Path
 
 import comfy.model_management
 import torch
-from comfy.model_patcher import ModelPatcher
 
-from . import measures, scorer_files, unsupported, vqa
+from . import measures, on_device, scorer_files, unsupported, vqa
 from .batches import check_images, score_in_batches
 from .scorer_files import Parts
 
@@ -68,38 +67,25 @@ def folder_scorer(folder: Path, kind: str = "auto") -> tuple[str, Score]:
     if kind not in KINDS:
         raise ValueError(f"kind: expected one of {', '.join(KINDS)}, got {kind!r}.")
     unsupported.check(folder)
-    if kind == vqa.KIND or (kind == scorer_files.AUTO and vqa.describes(vqa.config_of(folder))):
+    if kind == vqa.KIND or (kind == scorer_files.AUTO and vqa.describes(folder)):
         return vqa.KIND, vqa.scorer(folder)
     parts = scorer_files.load(folder, kind)
-    patcher = ModelPatcher(
-        parts.model,
-        load_device=comfy.model_management.text_encoder_device(),
-        offload_device=comfy.model_management.text_encoder_offload_device(),
-    )
+    patcher = on_device.managed(parts.model)
 
     def score(images: torch.Tensor, prompt: str) -> tuple[float, ...]:
         check_images(images)
         text = parts.tokens(prompt)
-        _put_on_device(patcher, parts, images)
+        device = on_device.put(patcher, parts.memory_for(images.shape[0]))
         with torch.no_grad():
-            judge = _judge(parts, patcher, text)
+            judge = _judge(parts, device, text)
             return score_in_batches(folder.name, images, lambda chunk, first: judge(chunk))
 
     return parts.kind, score
 
 
-def _put_on_device(patcher: ModelPatcher, parts: Parts, images: torch.Tensor) -> None:
-    """All of the model: transformers' layers cannot be streamed as core's can."""
-    comfy.model_management.load_models_gpu(
-        [patcher], memory_required=parts.memory_for(images.shape[0]), force_full_load=True
-    )
-
-
-def _judge(
-    parts: Parts, patcher: ModelPatcher, text: dict[str, torch.Tensor]
-) -> Callable[[torch.Tensor], torch.Tensor]:
+def _judge(parts: Parts, device: torch.device, text: dict[str, torch.Tensor]) -> Callable[[torch.Tensor], torch.Tensor]:
     """Images (n, H, W, C) -> scores (n,), on the model's device. text: the prompt's tokens, none for a scorer that reads no prompt."""
-    device, model = patcher.load_device, parts.model
+    model = parts.model
 
     def features(chunk: torch.Tensor) -> torch.Tensor:
         pixels = comfy.model_management.cast_to_device(parts.pixels(chunk), device, torch.float32)

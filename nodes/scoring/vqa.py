@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import comfy.model_management
 import torch
-from comfy.model_patcher import ModelPatcher
 
-from .batches import score_in_batches
+from . import on_device
+from .batches import check_images, score_in_batches
+from .refusals import refusing
 
 KIND = "vqascore"
 QUESTION = 'Does this figure show "{prompt}"? Please answer yes or no.'  # the paper's
@@ -43,32 +45,30 @@ class VisionLanguage(torch.nn.Module):
         return logits[0, -1].float().softmax(dim=-1)[self._answer]
 
 
-def describes(config: dict[str, Any]) -> bool:
-    """Whether a folder's config.json is that of a vision-language model that transformers knows."""
+def describes(folder: Path) -> bool:
+    """Whether a folder's config.json can be read, and is that of a vision-language model that transformers knows."""
     from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
 
-    return config.get("model_type") in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
+    try:
+        found = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(found, dict) and found.get("model_type") in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
 
 
 def scorer(folder: Path) -> Callable[[torch.Tensor, str], tuple[float, ...]]:
     """Images (N, H, W, C) and their prompt -> P("Yes") of each. Raises ValueError for a folder that is not complete, and an empty prompt."""
     found = load(folder)
-    patcher = ModelPatcher(
-        found,
-        load_device=comfy.model_management.text_encoder_device(),
-        offload_device=comfy.model_management.text_encoder_offload_device(),
-    )
+    patcher = on_device.managed(found)
 
     def score(images: torch.Tensor, prompt: str) -> tuple[float, ...]:
+        check_images(images)
         if not prompt.strip():
             raise ValueError(
                 f"prompt: {folder.name} is asked whether an image shows its prompt, got an empty one. Enter the prompt of the images."
             )
         question = QUESTION.format(prompt=prompt.strip())
-        comfy.model_management.load_models_gpu(
-            [patcher], memory_required=_activations(images, found.model.config), force_full_load=True
-        )
-        device = patcher.load_device
+        device = on_device.put(patcher, _activations(images, found.model.config))
         return score_in_batches(
             folder.name,
             images,
@@ -83,7 +83,7 @@ def load(folder: Path) -> VisionLanguage:
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
     here: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
-    try:
+    with refusing(partial(_refused, folder)):
         loader: Any = AutoModelForImageTextToText
         processor: Any = AutoProcessor.from_pretrained(folder, **here)
         model, report = loader.from_pretrained(
@@ -91,11 +91,9 @@ def load(folder: Path) -> VisionLanguage:
             use_safetensors=True,
             output_loading_info=True,
             dtype=_precision(),
-            attn_implementation="sdpa",
+            attn_implementation=on_device.ATTENTION,
             **here,
         )
-    except Exception as error:  # transformers raises whatever a damaged file leads to
-        raise _refused(folder, str(error).partition("\n")[0]) from error
     missing = sorted(map(str, report["missing_keys"]))
     if missing:
         raise _refused(folder, f"{len(missing)} weights are missing (first {missing[0]})")
@@ -124,8 +122,8 @@ def _reader(processor: Any) -> Callable[[torch.Tensor, str], dict[str, torch.Ten
     from PIL import Image
 
     def inputs(image: torch.Tensor, question: str) -> dict[str, torch.Tensor]:
-        pixels = image[..., :3].clamp(0, 1).mul(255).round().byte().cpu().numpy()
-        content = [{"type": "image", "image": Image.fromarray(pixels)}, {"type": "text", "text": question}]
+        pixels = Image.fromarray(on_device.as_bytes(image).numpy())
+        content = [{"type": "image", "image": pixels}, {"type": "text", "text": question}]
         asked = [{"role": "user", "content": content}]
         return dict(
             processor.apply_chat_template(
@@ -141,12 +139,3 @@ def _activations(images: torch.Tensor, config: Any) -> int:
     width = max(getattr(part, "hidden_size", 0) for part in (config, getattr(config, "vision_config", config)))
     patches = images.shape[1] * images.shape[2] // 14**2 + 1
     return 4 * patches * 16 * max(width, 1024)
-
-
-def config_of(folder: Path) -> dict[str, Any]:
-    """config.json as it is, {} where there is none that can be read."""
-    try:
-        found = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}

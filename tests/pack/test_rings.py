@@ -51,8 +51,7 @@ FORBIDDEN_ATTRIBUTES = {
 READ_BACK = {  # the calls that read something, each in its file
     "nodes/method/divergence.py": (".cpu", ".tolist"),  # Drift.read, once, when a run has ended
     "nodes/report/grid.py": (".cpu",),  # images, which --gpu-only leaves on the card
-    "nodes/scoring/scorer_files.py": (".cpu",),  # the same, for transformers' image processor
-    "nodes/scoring/vqa.py": (".cpu", ".numpy"),  # the same, one image at a time
+    "nodes/scoring/on_device.py": (".cpu",),  # the same, for transformers' image processors
     "nodes/engine/patch.py": ("sigmas.tolist",),  # before a run
     "nodes/engine/progress.py": ("timestep[0].item",),  # a schedule decides which models are evaluated
     "nodes/engine/turns.py": ("timestep[0].item", "state.tolist"),  # so do reuse and stochastic; exact never gets here
