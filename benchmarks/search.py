@@ -35,13 +35,14 @@ def searched(subject: Subject, budget: int, repetitions: int) -> Tried:
         scores = subject.scores(source, curve, budget, list(range(len(curve))))
         places = {strength: place for place, strength in enumerate(subject.strengths)}
         search = Search(subject.strengths, budget, CONFIDENCE, INDIFFERENCE)
-        while (ask := search.next()) is not None:
-            search.note(ask.block, {each: float(scores[ask.block, places[each]]) for each in ask.strengths})
+        while asks := search.round():
+            for ask in asks:
+                search.note(ask.block, {each: float(scores[ask.block, places[each]]) for each in ask.strengths})
         found = search.result()
         good = curve >= curve.max() - INDIFFERENCE * np.ptp(curve)
         best = places[found.strength]
         apart = curve - curve[0]
-        inside = (np.array(found.low) <= apart + 1e-9) & (apart <= np.array(found.high) + 1e-9)
+        inside = (np.array(found.curve.low) <= apart + 1e-9) & (apart <= np.array(found.curve.high) + 1e-9)
         rows.append((good[best], found.images, found.settled, found.chance, inside[1:].mean()))
     right, images, settled, stated, inside = np.array(rows, dtype=float).T
     sure = settled > 0

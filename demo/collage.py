@@ -1,8 +1,9 @@
-"""Square images of what the workflows made, from it alone: columns, rows, a grid over a plot; and writing them as small JPEGs."""
+"""Square images of what the workflows made, from it alone: columns, rows, a grid or the best over a plot; and writing them as small JPEGs."""
 
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ from PIL import Image
 
 Made = dict[str, list[Image.Image]]  # images by their title
 
-_PIXELS, _DPI, _LARGEST = 480, 100, 20_000  # the side, and the file in bytes
+_PIXELS, _DPI = 480, 100  # what is drawn
+_SIDE, _LARGEST = 400, 14_000  # what is written: pixels, and the file in bytes
 
 
 def _figure() -> Any:
@@ -53,10 +55,22 @@ def rows(made: Made) -> Image.Image:
 
 def choice(made: Made) -> Image.Image:
     """The sweep's grid above the plot of its scores."""
+    return _stacked(((made["The grid"][0], 0, 250), (made["The plot"][0], 262, 210)))
+
+
+def found(made: Made) -> Image.Image:
+    """The best images of a search above the plot of it."""
+    best, side = made["The best images"], 144
+    strip = Image.new("RGB", (3 * side + 16, side), "white")
+    for place, image in enumerate(best[:3]):
+        strip.paste(image.resize((side, side), Image.Resampling.BICUBIC), (place * (side + 8), 0))
+    return _stacked(((strip, 20, side), (made["The plot"][0], 190, 270)))
+
+
+def _stacked(parts: Iterable[tuple[Image.Image, int, int]]) -> Image.Image:
+    """Images with the top and the height that each may have, centred in the square."""
     framed = Image.new("RGB", (_PIXELS, _PIXELS), "white")
-    places = (("The grid", 0, 250), ("The plot", 262, 210))
-    for title, top, height in places:
-        image = made[title][0]
+    for image, top, height in parts:
         image.thumbnail((_PIXELS - 10, height), Image.Resampling.LANCZOS)
         framed.paste(image, ((_PIXELS - image.width) // 2, top + (height - image.height) // 2))
     return framed
@@ -64,6 +78,7 @@ def choice(made: Made) -> Image.Image:
 
 def write(image: Image.Image, path: Path) -> None:
     """JPEG of at most _LARGEST bytes."""
+    image = image.resize((_SIDE, _SIDE), Image.Resampling.LANCZOS)
     for quality in range(92, 50, -6):
         encoded = io.BytesIO()
         image.save(encoded, "JPEG", quality=quality, optimize=True, progressive=True)

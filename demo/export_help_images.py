@@ -7,6 +7,7 @@ from __future__ import annotations
 import io
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
 import comfyui
@@ -18,16 +19,18 @@ from playwright.sync_api import FloatRect, Locator, Page, sync_playwright
 from workflow_files import DPO, SD15, SD15_UNET
 
 FOLDER = comfyui.CHECKOUT / "js" / "docs" / "images"
-SHOWN = comfyui.DEMO / "Choose lambda (demo pair).json"  # whose nodes are shown with what they made
-
-RESULTS = {"DeRaDiffSweepViewer"}  # nodes that are nothing without a run
+SHOWN = {
+    comfyui.DEMO / "Find lambda (demo pair).json": {"DeRaDiffFindLambda"},
+    comfyui.DEMO / "Choose lambda (demo pair).json": set(),
+}  # the workflow that a node is shown in; the last is that of all others
+RESULTS = {"DeRaDiffSweepViewer", "DeRaDiffFindLambda"}  # nodes that are nothing without a run
 VALUES = {
     "DeRaDiffLoadCheckpointPair": {"reference": SD15.name, "aligned": f"{DPO.directory}/{DPO.name}"},
     "DeRaDiffLoadDiffusionPair": {"reference": SD15_UNET.name, "aligned": DPO.name},
     "DeRaDiffLambdaFromBeta": {"target_beta": 10000},
     "DeRaDiffPromptSet": {"prompts": "a red fox in fresh snow\na glass bottle that holds a ship"},
     "DeRaDiffLambdaSchedule": {"curve": "[[0, 0.2], [0.35, 1], [1, 0.3]]"},
-}  # of the nodes that the workflow does not have
+}  # of the nodes that their workflow does not have
 
 _WIDTH, _COLOURS, _MARGIN = 400, 128, 8
 _SETTINGS = {"Comfy.VueNodes.Enabled": True, "Comfy.VueNodes.ShowBanner": False, "Comfy.Locale": "en"}
@@ -70,8 +73,7 @@ def _opened(page: Page, server: comfyui.Server) -> None:
     page.set_default_timeout(900_000)
     page.goto(server.url)
     page.wait_for_function("window.app && window.app.vueAppReady && window.app.graph")
-    page.add_style_tag(content="[data-testid='node-badge'] { display: none; }")
-    page.evaluate("workflow => window.app.loadGraphData(workflow)", json.loads(SHOWN.read_text("utf-8")))
+    page.add_style_tag(content="[data-testid='node-badge'], [data-testid='toast'], .p-toast-message { display: none; }")
 
 
 def _around(node: Locator) -> FloatRect:
@@ -93,8 +95,25 @@ def _saved(drawn: bytes, kind: str) -> None:
     sys.stdout.write(f"{FOLDER / kind}.png\n")
 
 
-def _kinds(nodes: dict[str, Any], wanted: list[str]) -> list[str]:
-    return [kind for kind in nodes if kind.startswith("DeRaDiff") and (not wanted or kind in wanted)]
+def _kinds(nodes: dict[str, Any], wanted: list[str]) -> dict[Path, list[str]]:
+    """The nodes that are wanted, all without any, by the workflow that they are shown in."""
+    kinds = [kind for kind in nodes if kind.startswith("DeRaDiff") and (not wanted or kind in wanted)]
+    own = set().union(*SHOWN.values())
+    return {
+        path: [kind for kind in kinds if kind in theirs or not (theirs or kind in own)]
+        for path, theirs in SHOWN.items()
+    }
+
+
+def _draw(page: Page, path: Path, kinds: list[str]) -> None:
+    page.evaluate("workflow => window.app.loadGraphData(workflow)", json.loads(path.read_text("utf-8")))
+    has_run = False
+    for kind in sorted(kinds, key=RESULTS.__contains__):
+        if kind in RESULTS and not has_run:
+            page.evaluate(_QUEUE)  # after it, other nodes show previews and warnings too
+            has_run = True
+        number = page.evaluate(_FRAME, [kind, VALUES.get(kind, {})])
+        _saved(page.screenshot(clip=_around(page.locator(f'[data-node-id="{number}"]'))), kind)
 
 
 def main(wanted: list[str]) -> None:
@@ -109,11 +128,9 @@ def main(wanted: list[str]) -> None:
         chromium = export_workflows.launched(browsers)
         page = chromium.new_page(viewport={"width": 900, "height": 1300})
         _opened(page, server)
-        if not wanted or RESULTS & set(wanted):
-            page.evaluate(_QUEUE)
-        for kind in _kinds(server.get("/object_info"), wanted):
-            number = page.evaluate(_FRAME, [kind, VALUES.get(kind, {})])
-            _saved(page.screenshot(clip=_around(page.locator(f'[data-node-id="{number}"]'))), kind)
+        for path, kinds in _kinds(server.get("/object_info"), wanted).items():
+            if kinds:
+                _draw(page, path, kinds)
         chromium.close()
 
 

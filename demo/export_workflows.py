@@ -15,6 +15,7 @@ from typing import Any
 import browser_setup
 import comfyui
 import field_plans
+import find_plans
 import public_names
 import sweep_plans
 import thumbnails
@@ -24,7 +25,7 @@ from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 from workflow_files import DPO_LORA
 from workflow_nodes import Group, Plan
 
-_MODULES = (workflow_plans, sweep_plans, field_plans)
+_MODULES = (workflow_plans, sweep_plans, find_plans, field_plans)
 PLANS: dict[Path, dict[str, Plan]] = {
     comfyui.SHIPPED: {name: plan for module in _MODULES for name, plan in module.PLANS.items()},
     comfyui.DEMO: {name: plan for module in _MODULES for name, plan in module.DEMO_PLANS.items()},

@@ -22,7 +22,8 @@ def prepare(models: Path) -> None:
     """The demo pair's weights below ComfyUI's `models` folder, also under the names of the public files."""
     assemble(models)
     pair = load_file(models / "checkpoints" / CHECKPOINT), load_file(models / "loras" / LORA)
-    (models / "deradiff_scorers" / "PickScore_v1").mkdir(parents=True, exist_ok=True)  # so that the page lists it
+    for name in ("PickScore_v1", "Qwen3-VL-2B-Instruct"):
+        (models / "deradiff_scorers" / name).mkdir(parents=True, exist_ok=True)  # so that the page lists it
     for file, made in _STANDINS.items():
         path = models / file.directory / file.name
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -50,6 +50,17 @@ _WARM = {
 }
 _CAPTIONS = ("a red circle", "a purple triangle", "a green square")
 _SET = {"prompts": "\n".join(f"{caption} on a white background" for caption in _CAPTIONS), "n": 0, "negative": ""}
+_FOUND = {
+    "": {
+        **_SET,
+        "source": "typed below",
+        "prompts": f"{_SET['prompts']}\na yellow star on a black background",
+        "budget": 48,
+        "kind": "auto",
+    },
+    "The scorer that chooses": {"scorer": "colourfulness (built in)"},
+    "The held-out scorer": {"scorer": "warmth (built in)"},
+}
 _LOOKS = {
     "Lambda (SD1.5, DPO model)": _Look("a green circle on a white background", runs=_at(0, 0.5, 1)),
     "Lambda (SDXL, DPO LoRA)": _Look("a blue square on a white background", runs=_at(0, 0.5, 1)),
@@ -62,6 +73,8 @@ _LOOKS = {
     "Image to image (SD1.5, DPO model)": _Look("a red circle on a white background", 1, inputs=(3, 8)),
     "Choose lambda (SDXL, DPO LoRA)": _Look("a blue circle on a white background", 2, {"": {"": _WARM}}),
     "Choose lambda (demo pair)": _Look("a purple triangle on a white background", 2, {"": {"": _REALIGNED}}),
+    "Find lambda (SDXL, DPO LoRA)": _Look("a blue circle on a white background", 1, {"": _FOUND}),
+    "Find lambda (demo pair)": _Look("a purple triangle on a white background", 1),
     "Lambda over time (SDXL, DPO LoRA)": _Look("a green square on a white background"),
     "Lambda over time (demo pair)": _Look("a purple triangle on a white background"),
     "Lambda over the image (SDXL, DPO LoRA)": _Look("a blue circle on a white background", 2),
@@ -129,7 +142,7 @@ def _shown(look: _Look, run: Callable[[Changes], collage.Made], folder: Path) ->
     runs = {title: run(changes) for title, changes in look.runs.items()}
     made = next(iter(runs.values()))
     if "The plot" in made:
-        return collage.choice(made)
+        return collage.choice(made) if "The grid" in made else collage.found(made)
     if len(runs) > 1:
         made = {title: next(iter(images.values())) for title, images in runs.items()}
     first = next(iter(made.values()))[0]

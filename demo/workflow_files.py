@@ -75,3 +75,10 @@ PICKSCORE = (
     f"[tokenizer.json]({_PROCESSOR}/resolve/main/tokenizer.json)\n\n"
     "Without it, choose a built-in measure in *Load Scorer*."
 )
+
+_VQASCORE = f"{HUB}/Qwen/Qwen3-VL-2B-Instruct"
+VQASCORE = (
+    "The held-out judge is a vision-language model, *models/deradiff_scorers/Qwen3-VL-2B-Instruct*. Download into it every file of\n\n"
+    f"- [Qwen3-VL-2B-Instruct]({_VQASCORE}/tree/main) (4.3 GB)\n\n"
+    "Without it, choose a built-in measure in *Load Scorer*, or leave **held_out** unconnected."
+)

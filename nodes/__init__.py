@@ -4,12 +4,27 @@ from __future__ import annotations
 
 from comfy_api.latest import ComfyExtension, io
 
-from . import lambda_from_beta, lambda_schedule, lambda_sweep, load, pick, prompts, realign, sample, score, viewer
+from . import (
+    find_lambda,
+    lambda_from_beta,
+    lambda_schedule,
+    lambda_sweep,
+    load,
+    pick,
+    prompts,
+    realign,
+    sample,
+    score,
+    viewer,
+)
 
 
 class DeRaDiffExtension(ComfyExtension):
     """The extension that gives ComfyUI the list of nodes."""
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
-        modules = (load, realign, lambda_from_beta, sample, lambda_schedule, score, pick, lambda_sweep, viewer, prompts)
+        modules = (
+            *(load, realign, lambda_from_beta, sample, lambda_schedule),
+            *(score, pick, lambda_sweep, viewer, prompts, find_lambda),
+        )
         return [node for module in modules for node in module.NODES]

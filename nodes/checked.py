@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import torch
 from comfy.model_patcher import ModelPatcher
+from comfy.sd import VAE
 
 from .method.limits import quoted
 from .method.schedule import LambdaSchedule
@@ -24,6 +25,7 @@ _WIRES: Mapping[type, str] = {
     list: "CONDITIONING",
     dict: "LATENT",
     torch.Tensor: "IMAGE",
+    VAE: "VAE",
     LambdaSchedule: "LAMBDA_SCHEDULE",
     Sweep: "LAMBDA_SWEEP",
     Scores: "SCORES",

@@ -10,6 +10,7 @@ from comfy_execution.utils import get_executing_context
 from .engine.warned import Warnings
 
 RUN = "deradiff_run"
+FOUND = "deradiff_found"
 
 
 def of_run(warnings: Warnings, **values: Any) -> dict[str, list[dict[str, Any]]]:
@@ -25,6 +26,11 @@ def warn(texts: list[str]) -> None:
 def stage(values: dict[str, Any]) -> None:
     """Tell the page how far the node is that runs now."""
     _tell("deradiff_stage", values)
+
+
+def found(values: dict[str, Any]) -> None:
+    """Tell the page what the search that runs now has found so far."""
+    _tell(FOUND, values)
 
 
 def _tell(event: str, values: dict[str, Any]) -> None:

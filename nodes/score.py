@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 import os
 import statistics
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import folder_paths
@@ -18,7 +16,7 @@ from .method.limits import quoted
 from .schema import CATEGORY, ScorerType, ScoresType, SweepType, schema
 from .scoring import scorer_files, scorers
 from .scoring.measures import CLOSENESS, MEASURES
-from .wires import REALIGNED, Scorer, Scores, Sweep
+from .wires import REALIGNED, ComparingScorer, Scorer, Scores, Sweep
 
 _CATEGORY = f"{CATEGORY}/choose"
 FOLDER = "deradiff_scorers"
@@ -26,13 +24,6 @@ _BUILT_IN = " (built in)"
 SCALES = ("raw", "standardised")
 
 folder_paths.add_model_folder_path(FOLDER, os.path.join(folder_paths.models_dir, FOLDER))
-
-
-@dataclass(frozen=True)
-class ComparingScorer(Scorer):
-    """A scorer that compares each image with that of the same sample at lambda 0: (images, those at lambda 0) -> scores."""
-
-    compare: Callable[[torch.Tensor, torch.Tensor], tuple[float, ...]]
 
 
 def _folders() -> dict[str, Path]:
@@ -47,8 +38,8 @@ def _folders() -> dict[str, Path]:
 
 def _built_in(name: str) -> Scorer:
     if name == CLOSENESS:
-        return ComparingScorer(name, _without_sweep, scorers.closeness)
-    return Scorer(name, scorers.measure_scorer(name))
+        return ComparingScorer(name, _without_sweep, reads_prompt=False, compare=scorers.closeness)
+    return Scorer(name, scorers.measure_scorer(name), reads_prompt=False)
 
 
 def _without_sweep(images: torch.Tensor, prompt: str) -> tuple[float, ...]:
@@ -135,7 +126,8 @@ class DeRaDiffLoadScorer(io.ComfyNode):
         if scorer in built_in and scorer not in folders:
             return io.NodeOutput(_built_in(built_in[scorer]))
         found, score = scorers.folder_scorer(folders[scorer], kind)
-        return io.NodeOutput(Scorer(scorer if found in scorer.lower() else f"{scorer} ({found})", score))
+        name = scorer if found in scorer.lower() else f"{scorer} ({found})"
+        return io.NodeOutput(Scorer(name, score, reads_prompt=found != scorer_files.AESTHETIC))
 
 
 class DeRaDiffScoreImages(io.ComfyNode):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import torch
@@ -91,7 +91,15 @@ class Scores:
 
 @dataclass(frozen=True)
 class Scorer:
-    """A way to score images: name, and (images (N, H, W, C) in 0..1, prompt) -> N scores."""
+    """A way to score images: name, and (images (N, H, W, C) in 0..1, prompt) -> N scores. reads_prompt: whether the prompt matters."""
 
     name: str
     score: Callable[[torch.Tensor, str], tuple[float, ...]]
+    reads_prompt: bool = True
+
+
+@dataclass(frozen=True)
+class ComparingScorer(Scorer):
+    """A scorer that compares each image with that of the same sample at lambda 0: (images, those at lambda 0) -> scores."""
+
+    compare: Callable[[torch.Tensor, torch.Tensor], tuple[float, ...]] = field(kw_only=True)

@@ -28,6 +28,7 @@ const LINES = new Map([
   ...REALIGNING.map((kind) => /** @type {const} */ ([kind, ofLambda])),
   ["DeRaDiffLambdaFromBeta", ofBetas],
   ["DeRaDiffLambdaSweep", () => ""],
+  ["DeRaDiffFindLambda", () => ""],
 ]);
 
 /** What multiplies lambda, to be compared. @param {any} node */

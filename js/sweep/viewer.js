@@ -3,9 +3,9 @@
 
 import { api } from "../../../scripts/api.js";
 import { app } from "../../../scripts/app.js";
+import { lastOutput, locatorOf } from "../lib/history.js";
 import { chain, decorate, keepPlace, passWheel, sized, whileInGraph } from "../lib/node_widgets.js";
 import { installStyle } from "../lib/style.js";
-import { lastOutput, locatorOf } from "./history.js";
 import { offerImages } from "./image_menu.js";
 import { readSweep } from "./results.js";
 import { CSS, ID } from "./sweep_style.js";

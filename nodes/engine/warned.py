@@ -22,6 +22,10 @@ class Warnings(logging.Handler):
         if record.thread == self._thread:
             self._by_kind[record.msg] = record.getMessage()
 
+    def forget(self, kind: str) -> None:
+        """Leave out a kind of warning. kind: its text before values are filled in."""
+        self._by_kind.pop(kind, None)
+
     @property
     def texts(self) -> list[str]:
         """In the order in which their kinds came; of each kind the last one."""

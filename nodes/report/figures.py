@@ -37,3 +37,9 @@ def text_width(text: str, size: float) -> float:
     font = FontProperties(size=size)
     lines = [line for line in text.split("\n") if line]
     return max((text_to_path.get_text_width_height_descent(line, font, False)[0] for line in lines), default=0.0) / 72
+
+
+def shortened(text: str, most: int = 110) -> str:
+    """In one line of a figure, with dollar signs escaped: matplotlib would read them as mathematics."""
+    line = " ".join(text.split())
+    return (line if len(line) <= most else f"{line[: most - 1]}\u2026").replace("$", r"\$")

@@ -13,7 +13,7 @@ import torch
 from ..scoring.choice import Row
 from . import second_judge
 from .digits import number
-from .figures import FONT, GRID, INK, MUTED, to_image
+from .figures import FONT, GRID, INK, MUTED, shortened, to_image
 from .statements import Report, chosen, confidence, not_considered, turned
 
 WIDTH, HEIGHT = 1200, 520
@@ -41,10 +41,10 @@ def plot(report: Report) -> torch.Tensor:
 
 def _say(figure: Any, report: Report) -> None:
     """The verdict above: what was chosen, and how sure that is. What the error bars are, below."""
-    figure.suptitle(_shortened(chosen(report)), x=0.065, y=0.975, ha="left", fontsize=14, fontweight="bold")
-    figure.text(0.065, 0.918, _shortened(_sentence(confidence(report.choice)), 150), ha="left", va="top", fontsize=11)
+    figure.suptitle(shortened(chosen(report)), x=0.065, y=0.975, ha="left", fontsize=14, fontweight="bold")
+    figure.text(0.065, 0.918, shortened(_sentence(confidence(report.choice)), 150), ha="left", va="top", fontsize=11)
     if report.choice.turning is not None:
-        said = _shortened(_sentence(turned(report)), 150)
+        said = shortened(_sentence(turned(report)), 150)
         figure.text(0.065, 0.873, said, ha="left", va="top", fontsize=11, color=second_judge.COLOUR)
     figure.text(0.065, 0.014, _bars(report), ha="left", va="bottom", fontsize=9.5, color=MUTED)
 
@@ -71,7 +71,7 @@ def _against_lambda(axes: Any, report: Report) -> None:
     rows, winner = report.choice.rows, report.choice.winner
     _style(axes)
     axes.set_xlabel("\u03bb")
-    axes.set_ylabel(_shortened(report.score, 48))
+    axes.set_ylabel(shortened(report.score, 48))
     axes.axvline(winner.strength, color=_CHOSEN, linewidth=1, alpha=0.35, zorder=1)
     for series, style in _series(rows):
         _draw(axes, [row.strength for row in series], series, _errors(report, series), None, **style)
@@ -230,9 +230,3 @@ def _say_what_is_missing(axes: Any, report: Report, others: bool) -> None:
         named = ", ".join(f"{strength:g}" for strength in unknown[:5]) + (" ..." if len(unknown) > 5 else "")
         text = not_considered(report.choice) or f"not shown, KL unknown: \u03bb = {named}"
         axes.text(0.99, 0.02, text, transform=axes.transAxes, ha="right", va="bottom", fontsize=9.5, color=MUTED)
-
-
-def _shortened(text: str, most: int = 110) -> str:
-    """In one line, with dollar signs escaped: matplotlib would read them as mathematics."""
-    line = " ".join(text.split())
-    return (line if len(line) <= most else f"{line[: most - 1]}\u2026").replace("$", r"\$")

@@ -9,6 +9,7 @@ from operator import attrgetter
 from typing import Any
 
 from ..scoring.choice import Row
+from .figures import shortened
 from .statements import Report
 
 COLOUR = "#15803d"
@@ -26,7 +27,7 @@ def draw(left: Any, right: Any, report: Report) -> None:
     for axes in twins:
         axes.set_ylim(low, high)
     twins[0].set_yticklabels([])
-    twins[1].set_ylabel(f"{report.held_out} (held out, dashed)", color=COLOUR)
+    twins[1].set_ylabel(shortened(f"{report.held_out} (held out, dashed)", 48), color=COLOUR)
     _turn(left, right, rows, report)
 
 

@@ -75,16 +75,15 @@ def turned(report: Report) -> str:
     last = max(row.strength for row in report.choice.rows if row.contender)
     if not found.turned:
         return f"{report.held_out} does not surely fall up to \u03bb = {last:g}"
-    return _falls(report, found)
+    return falls(report.score, report.held_out, found)
 
 
-def _falls(report: Report, found: Turning) -> str:
-    falls = f"{report.held_out} falls (surely from \u03bb = {found.below:g})"
+def falls(score: str, held_out: str, found: Turning) -> str:
+    """What it means that a held-out judge has turned."""
+    judged = f"{held_out} falls (surely from \u03bb = {found.below:g})"
     if found.rises:
-        return (
-            f"{report.score} still rises above \u03bb = {found.at:g}, {falls}: the model is gaming {report.score} there"
-        )
-    return f"above \u03bb = {found.at:g} {falls}, and {report.score} does not rise"
+        return f"{score} still rises above \u03bb = {found.at:g}, {judged}: the model is gaming {score} there"
+    return f"above \u03bb = {found.at:g} {judged}, and {score} does not rise"
 
 
 def _compared(lead: Difference, beats: str, other: str, unknown: str) -> str:

@@ -19,18 +19,18 @@ def markdown(report: Report) -> str:
         "\u03bb",
         *(["\u03b2"] if betas else []),
         "model",
-        f"{_cell(report.score)} (mean)",
+        f"{cell(report.score)} (mean)",
         "standard error",
         "difference from the chosen",
         "the chosen beats it",
-        *([f"{_cell(report.held_out)}, held out (mean)"] if report.held_out else []),
+        *([f"{cell(report.held_out)}, held out (mean)"] if report.held_out else []),
         "KL (nats)",
         "seconds",
         "",
     ]
-    lines = [_line(head), _line(["---"] * len(head))]
-    lines += [_line(_cells(report, index)) for index in range(len(report.choice.rows))]
-    return "\n".join([f"**{_cell(verdict(report))}**", "", *lines, "", *(f"{note}  " for note in notes(report))]) + "\n"
+    lines = [line(head), line(["---"] * len(head))]
+    lines += [line(_cells(report, index)) for index in range(len(report.choice.rows))]
+    return "\n".join([f"**{cell(verdict(report))}**", "", *lines, "", *(f"{note}  " for note in notes(report))]) + "\n"
 
 
 _COMPARED = ["difference", "difference_error", "chance_chosen_is_better"]
@@ -100,9 +100,11 @@ def _model(row: Row) -> str:
     return "realigned" if row.contender else "weights interpolated"
 
 
-def _cell(text: str) -> str:
+def cell(text: str) -> str:
+    """A text as a cell of a table, on one line."""
     return " ".join(text.replace("|", "\\|").split())
 
 
-def _line(cells: list[str]) -> str:
+def line(cells: list[str]) -> str:
+    """A line of a table."""
     return f"| {' | '.join(cells)} |"

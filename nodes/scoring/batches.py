@@ -29,14 +29,15 @@ def score_in_batches(
     Raises ValueError for images or scores that are not finite, naming the scorer and the image, counted from 0.
     """
     check_images(images)
-    progress = comfy.utils.ProgressBar(images.shape[0])
+    progress = comfy.utils.ProgressBar(images.shape[0]) if images.shape[0] > SIZE else None  # a node may show more than this
     found: list[float] = []
     for chunk in images.split(SIZE):
         comfy.model_management.throw_exception_if_processing_interrupted()
         _check_finite(chunk, len(found))
         scores = comfy.model_management.cast_to(score(chunk, len(found)), torch.float32, torch.device("cpu"))
         found += [float(value) for value in scores]
-        progress.update(chunk.shape[0])
+        if progress is not None:
+            progress.update(chunk.shape[0])
     for index, value in enumerate(found):
         if not math.isfinite(value):
             raise ValueError(

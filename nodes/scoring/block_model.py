@@ -37,18 +37,13 @@ Block = Mapping[int, float]
 
 @dataclass(frozen=True)
 class Posterior:
-    """What is known of f at the candidates. draws: (DRAWS, G), each a whole curve, up to a constant.
-
-    departures: (G, G), the covariance of one block's scores around f without its level, in the scorer's units squared.
-    """
+    """What is known of f at the candidates. draws: (DRAWS, G), each a whole curve, up to a constant."""
 
     draws: np.ndarray
-    departures: np.ndarray
 
-    @property
-    def covariance(self) -> np.ndarray:
-        """(G, G), of f at the candidates."""
-        return np.cov(self.draws, rowvar=False)
+    def up_to(self, place: int) -> Posterior:
+        """Of the candidates up to a place."""
+        return Posterior(self.draws[:, : place + 1])
 
 
 class BlockModel:
@@ -99,8 +94,7 @@ class BlockModel:
             curve, departure = divmod(int(member), count)
             rows = half[curve, departure] + heavy[mine, None] * self._normals[mine]
             draws[mine] = np.linalg.solve(lower[curve, departure].T, rows.T).T @ self._roots[curve].T
-        shares = (weights.reshape(scales.shape) * scales).sum(0)
-        return Posterior(draws, np.tensordot(shares, self._departures, axes=1))
+        return Posterior(draws)
 
     def _tails(self, freedom: int) -> np.ndarray:
         """(DRAWS,): what makes a normal deviate one of Student's t, the root of freedom over a chi-square deviate."""

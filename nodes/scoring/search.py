@@ -1,6 +1,6 @@
 """The search for the best lambda: what to sample next, when to stop, and what may be said then.
 
-It knows nothing of images: a sampling run asks `next()` what to sample, tells it the scores by `note()`, and reads `result()`. All that it
+It knows nothing of images: a sampling run asks `round()` what to sample, tells it the scores by `note()`, and reads `result()`. All that it
 decides follows from what it asked and was told, so `state()` holds the whole of it, and a search that was cancelled goes on from there.
 
 1. A few blocks (a prompt and a seed: the same noise at every lambda) at lambdas spread over the range.
@@ -8,6 +8,7 @@ decides follows from what it asked and was told, so `state()` holds the whole of
    round of blocks at the best and those rivals. Hopeless lambdas are not asked for again, and the rivals close in on the best.
 3. Once the best is good enough with the confidence that was asked for, or little of the budget is left, fresh blocks of it, the lowest lambda and
    the strongest rival: the score of a winner is too high, as it was chosen for it. If they overturn it, on with 2.
+4. A held-out judge, if there is one, does not choose. Where its scores surely fall (held_out.py), larger lambdas are left out of all of this.
 
 Why not Optuna or another general optimiser: they model evaluations of one objective that know nothing of each other. That all lambdas of a block share
 their noise, the greatest saving here, cannot be told to them, and they say neither how sure the answer is nor how many images are missing. What
@@ -25,9 +26,11 @@ from typing import Any
 
 import numpy as np
 
-from .block_model import BlockModel
+from .block_model import BlockModel, Posterior
+from .found import Curve, Found
+from .held_out import Turning
 from .paired import Difference, difference
-from .standing import Standing, standing
+from .standing import Standing, falling, standing
 
 _FIRST_STRENGTHS, _FIRST_BLOCKS = 4, 4
 _WIDEST = 4  # lambdas of a block at most
@@ -35,7 +38,9 @@ _TRUSTED = 12  # blocks of the best lambda before anything is settled: means of 
 _ROUND, _ROUND_SHARE = 8, 4  # images between two looks at the model: at least so many, and this part of those so far
 _FRESH, _FRESH_SHARE = 3, 24  # fresh blocks: at least so many, and this part of the budget
 LEAST_BUDGET = _FIRST_STRENGTHS * _FIRST_BLOCKS + 3 * _FRESH
-_STEPS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+LEAST_RANGE = 0.01
+_SUREST = 0.999  # what may be said where every draw agrees
+_STEPS = (LEAST_RANGE, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 _MOST_CANDIDATES = 31
 
 
@@ -48,8 +53,8 @@ def candidates(low: float, high: float) -> tuple[float, ...]:
         raise ValueError(
             f"range: expected two lambdas of at least 0, the first below the second, got {low:g} and {high:g}."
         )
-    if high - low < _STEPS[0]:
-        raise ValueError(f"range: expected at least {_STEPS[0]:g} between the two lambdas, got {low:g} and {high:g}.")
+    if high - low < LEAST_RANGE:
+        raise ValueError(f"range: expected at least {LEAST_RANGE:g} between the two lambdas, got {low:g} and {high:g}.")
     step = next((each for each in _STEPS if (high - low) / each < _MOST_CANDIDATES), (high - low) / 30)
     inner = (round(n * step, 6) for n in range(math.ceil(low / step), math.floor(high / step) + 1))
     return tuple(sorted({low, *(each for each in inner if low < each < high), high}))
@@ -61,6 +66,10 @@ def _model(strengths: tuple[float, ...]) -> BlockModel:
     return BlockModel(strengths)
 
 
+Scored = dict[int, dict[float, float]]
+"""Scores by block and lambda."""
+
+
 @dataclass(frozen=True)
 class Ask:
     """What to sample next: a block, numbered from 0, at these lambdas, rising. winner: the lambda that a fresh block is to score again."""
@@ -68,32 +77,6 @@ class Ask:
     block: int
     strengths: tuple[float, ...]
     winner: float | None = None
-
-
-@dataclass(frozen=True)
-class Found:
-    """What a search may say.
-
-    strength: the best lambda. chance: that it is good enough, 0 to 1. settled: whether that is the confidence that was asked for.
-    alike: the lowest and the highest lambda of an unbroken run around it that are all good enough with that confidence; None unless settled.
-    possible: every lambda that is not ruled out with that confidence. more: about how many more images would settle it, 0 if it is
-    settled, infinite if it would take over 60 times as many as so far.
-    gain: the best less the lowest lambda, on blocks alone that were sampled after it was the best; None where there are none.
-    middle, low, high: the curve less its value at the lowest lambda, at each candidate, and its band of that confidence.
-    images: how many were scored.
-    """
-
-    strength: float
-    chance: float
-    settled: bool
-    alike: tuple[float, float] | None
-    possible: tuple[float, ...]
-    more: float
-    gain: Difference | None
-    middle: tuple[float, ...]
-    low: tuple[float, ...]
-    high: tuple[float, ...]
-    images: int
 
 
 @dataclass
@@ -108,7 +91,8 @@ class Search:
     confidence: float = 0.95
     indifference: float = 0.15
     asks: list[Ask] = field(default_factory=list)
-    scores: dict[int, dict[float, float]] = field(default_factory=dict)
+    scores: Scored = field(default_factory=dict)
+    held_out: Scored = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Raise ValueError for settings that no search can have."""
@@ -129,25 +113,32 @@ class Search:
         """Images that were scored."""
         return sum(len(scores) for scores in self.scores.values())
 
-    def next(self) -> Ask | None:
-        """What to sample now: what is missing of a block that was asked for, else of a new one. None when the search has ended."""
-        ask = self._open()
-        if ask is None:
-            self.asks += self._round()
-            ask = self._open()
-        return ask
+    def round(self) -> list[Ask]:
+        """What to sample now: what is missing of the blocks that were asked for, else new ones. Empty when the search has ended."""
+        missing = self._missing()
+        if not missing:
+            self.asks += self._new_round()
+            missing = self._missing()
+        return missing
 
-    def note(self, block: int, scores: Mapping[float, float]) -> None:
-        """Take the scores of a block that was asked for, by lambda; some of them, or all. Raises ValueError if they are not finite or not asked for."""
+    def note(self, block: int, scores: Mapping[float, float], held_out: Mapping[float, float] | None = None) -> None:
+        """Take the scores of a block that was asked for, by lambda; some of them, or all. held_out: the same images' by a second judge.
+
+        Raises ValueError if they are not finite or not asked for.
+        """
         asked = {strength for ask in self.asks if ask.block == block for strength in ask.strengths}
-        for strength, score in scores.items():
-            if strength not in asked:
-                raise ValueError(f"lambda {strength:g} of block {block} was not asked for.")
-            if not math.isfinite(score):
-                raise ValueError(
-                    f"scorer: expected finite scores, got {score} for an image at lambda {strength:g}. Choose another scorer."
-                )
-        self.scores.setdefault(block, {}).update(scores)
+        judged = {"scorer": scores, "held_out": held_out or {}}
+        for judge, given in judged.items():
+            for strength, score in given.items():
+                if strength not in asked:
+                    raise ValueError(f"lambda {strength:g} of block {block} was not asked for.")
+                if not math.isfinite(score):
+                    raise ValueError(
+                        f"{judge}: expected finite scores, got {score} for an image at lambda {strength:g}. Choose another scorer."
+                    )
+        for kept, given in ((self.scores, scores), (self.held_out, held_out or {})):
+            if given:
+                kept.setdefault(block, {}).update(given)
 
     def result(self) -> Found:
         """What may be said now. Raises ValueError before the first block has been scored."""
@@ -155,34 +146,28 @@ class Search:
             raise ValueError("The search has no scores yet: not one block of images was finished.")
         now = self._standing()
         settled = self._settled(now)
-        tail = (1 - self.confidence) / 2
-        ends = now.alike(1 - tail) if settled else None  # half the doubt: the ends are placed where the chance runs out
-        possible = tuple(
-            strength
-            for strength, chance in zip(self.strengths, now.chances, strict=True)
-            if chance > 1 - self.confidence
-        )
-        draws = now.posterior.draws - now.posterior.draws[:, :1]
+        ends = now.alike((1 + self.confidence) / 2) if settled else None  # half the doubt: they stand where it runs out
+        chances = zip(self.strengths, now.chances, strict=False)  # up to where a held-out judge falls
+        curve = Curve.of(self._posterior(self.scores), self.confidence)
         return Found(
             self.strengths[now.best],
-            now.chance,
+            min(now.chance, _SUREST),
             settled,
             None if ends is None else (self.strengths[ends[0]], self.strengths[ends[1]]),
-            possible,
+            tuple(strength for strength, chance in chances if chance > 1 - self.confidence),
             0.0 if settled else self.spent * (now.effort(self.confidence) - 1),
             self._gain(self.strengths[now.best]),
-            tuple(map(float, draws.mean(0))),
-            tuple(map(float, np.quantile(draws, tail, axis=0))),
-            tuple(map(float, np.quantile(draws, 1 - tail, axis=0))),
+            curve,
+            Curve.of(self._posterior(self.held_out), self.confidence) if self.held_out else None,
+            self._turning(curve),
             self.spent,
         )
 
     def state(self) -> dict[str, Any]:
         """All of the search, as JSON can hold it."""
-        scores = [[block, strength, score] for block, found in self.scores.items() for strength, score in found.items()]
         asks = [asdict(ask) for ask in self.asks]
         settings = {name: getattr(self, name) for name in ("strengths", "budget", "confidence", "indifference")}
-        return {**settings, "asks": asks, "scores": scores}
+        return {**settings, "asks": asks, "scores": _listed(self.scores), "held_out": _listed(self.held_out)}
 
     @classmethod
     def restored(cls, state: Mapping[str, Any], budget: int | None = None) -> Search:
@@ -194,19 +179,21 @@ class Search:
             state["indifference"],
             [Ask(ask["block"], tuple(ask["strengths"]), ask["winner"]) for ask in state["asks"]],
         )
-        for block, strength, score in state["scores"]:
-            search.scores.setdefault(block, {})[strength] = score
+        for name, kept in (("scores", search.scores), ("held_out", search.held_out)):
+            for block, strength, score in state[name]:
+                kept.setdefault(block, {})[strength] = score
         return search
 
-    def _open(self) -> Ask | None:
-        """The first block that was asked for and is not finished, with the lambdas that are missing."""
+    def _missing(self) -> list[Ask]:
+        """The blocks that were asked for and are not finished, with the lambdas that are missing."""
+        found = []
         for ask in self.asks:
             missing = tuple(each for each in ask.strengths if each not in self.scores.get(ask.block, {}))
             if missing:
-                return replace(ask, strengths=missing)
-        return None
+                found.append(replace(ask, strengths=missing))
+        return found
 
-    def _round(self) -> list[Ask]:
+    def _new_round(self) -> list[Ask]:
         """The blocks of the next round, none when the search has ended."""
         if not self.asks:
             return self._blocks(_FIRST_BLOCKS, self._first())
@@ -214,7 +201,7 @@ class Search:
         settled, confirmed = self._settled(now), self._fresh(self.strengths[now.best])
         fresh = max(_FRESH, self.budget // _FRESH_SHARE)
         images = max(_ROUND, self.spent // _ROUND_SHARE)
-        if left < 2 or (confirmed and settled):
+        if left < 2 or (confirmed and settled) or len(now.chances) == 1:
             return []
         if not confirmed and (settled or left < images + 3 * fresh):
             places = sorted({0, now.best, now.rival})
@@ -232,18 +219,39 @@ class Search:
         spread = np.linspace(self.strengths[0], self.strengths[-1], _FIRST_STRENGTHS)
         return sorted({int(np.abs(np.array(self.strengths) - each).argmin()) for each in spread})
 
+    def _posterior(self, scored: Scored) -> Posterior:
+        return self._model.posterior(
+            [{self._places[each]: score for each, score in of.items()} for of in scored.values()]
+        )
+
     def _standing(self) -> Standing:
         """The state now; it is worked out once for each number of scores."""
         if self._seen is None or self._seen[0] != self.spent:
-            blocks = [{self._places[each]: score for each, score in found.items()} for found in self.scores.values()]
+            falls = self._falls()
+            posterior = self._posterior(self.scores).up_to(falls[0] if falls else len(self.strengths) - 1)
             winners = [ask.winner for ask in self.asks if ask.winner is not None and ask.block in self.scores]
             confirmed = self._places[winners[-1]] if winners else None
-            self._seen = (self.spent, standing(self._model.posterior(blocks), self.indifference, confirmed))
+            self._seen = (self.spent, standing(posterior, self.indifference, confirmed))
         return self._seen[1]
+
+    def _falls(self) -> tuple[int, int] | None:
+        """The places of the held-out judge's best lambda and of the first above it at which it surely judges worse."""
+        if len(self.held_out) < _TRUSTED:
+            return None
+        return falling(self._posterior(self.held_out), self.confidence)
+
+    def _turning(self, curve: Curve) -> Turning | None:
+        falls = self._falls()
+        if falls is None:
+            return None
+        at, below = falls
+        rises = max(curve.middle[at + 1 :]) > curve.middle[at]
+        return Turning(self.strengths[at], self.strengths[below], rises)
 
     def _settled(self, now: Standing) -> bool:
         best = self.strengths[now.best]
-        return now.chance >= self.confidence and sum(best in scores for scores in self.scores.values()) >= _TRUSTED
+        trusted = sum(best in scores for scores in self.scores.values()) >= _TRUSTED
+        return now.chance >= self.confidence and (trusted or len(now.chances) == 1)
 
     def _fresh(self, winner: float) -> list[Ask]:
         """The fresh blocks of a winner that are finished."""
@@ -258,3 +266,7 @@ class Search:
         if not blocks:
             return None
         return difference([block[winner] for block in blocks], [block[self.strengths[0]] for block in blocks])
+
+
+def _listed(scored: Scored) -> list[list[float]]:
+    return [[block, strength, score] for block, found in scored.items() for strength, score in found.items()]

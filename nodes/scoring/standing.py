@@ -19,7 +19,7 @@ _TIE = 0.05  # how much surer another lambda must be to take the place of one th
 class Standing:
     """The state of a search.
 
-    best: place of the lambda that is most surely good enough. chances: (G,), that each is good enough. rivals: (G,), the
+    best: place of the lambda that is most surely good enough, the highest of several. chances: (G,), that each is good enough. rivals: (G,), the
     shares of the draws that speak against the best in which each lambda has the maximum.
     """
 
@@ -82,13 +82,23 @@ def standing(posterior: Posterior, indifference: float, confirmed: int | None = 
     """The state that a posterior means. confirmed: the place that fresh blocks were sampled for, which stays the best unless another is clearly surer."""
     draws = posterior.draws
     chances = _chances(draws, indifference)
-    best = int(chances.argmax())
-    if confirmed is not None and chances[confirmed] >= chances[best] - _TIE:
+    best = int(
+        np.lexsort((-np.arange(draws.shape[1]), draws.mean(0), chances))[-1]
+    )  # equally sure: the highest; equal: the lowest lambda
+    if confirmed is not None and confirmed < len(chances) and chances[confirmed] >= chances[best] - _TIE:
         best = confirmed
     against = draws[:, best] < _needed(draws, indifference)
     leaders = draws.argmax(1)[against if against.any() else slice(None)]
     rivals = np.bincount(leaders, minlength=draws.shape[1]) / len(leaders)
     return Standing(posterior, indifference, best, chances, rivals)
+
+
+def falling(posterior: Posterior, least: float) -> tuple[int, int] | None:
+    """The place of the highest mean, and the first above it that is lower with a chance of at least `least`; None if there is none."""
+    draws = posterior.draws
+    peak = int(draws.mean(0).argmax())
+    lower = (draws[:, peak + 1 :] < draws[:, peak : peak + 1]).mean(0) >= least
+    return (peak, peak + 1 + int(lower.argmax())) if lower.any() else None
 
 
 def _needed(draws: np.ndarray, indifference: float) -> np.ndarray:

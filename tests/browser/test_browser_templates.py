@@ -152,6 +152,7 @@ _AROUND = """(settings) => {
 def test_the_blueprint_is_found_placed_and_run(page: Page) -> None:
     page.evaluate("window.app.graph.clear()")
     page.mouse.dblclick(700, 600)
+    page.wait_for_function("() => document.activeElement?.tagName === 'INPUT'")  # else the letters are shortcuts
     page.keyboard.type(BLUEPRINT.stem, delay=30)
     expect(page.get_by_text(BLUEPRINT.stem).first).to_be_visible()
     page.wait_for_timeout(1000)  # the list follows the typing a little later

@@ -17,6 +17,7 @@ import folder_paths
 import pytest
 from comfy.samplers import KSampler
 from comfy_api.latest import io
+from deradiff.nodes import find_lambda
 from deradiff.nodes.inputs import realigned
 
 import nodes as core_nodes
@@ -41,6 +42,7 @@ NODE_IDS = [
     "DeRaDiffLambdaSweep",
     "DeRaDiffSweepGrid",
     "DeRaDiffPromptSet",
+    "DeRaDiffFindLambda",
 ]
 OPTIONS_THAT_COUNT = ("default", "min", "max", "step", "round", "control_after_generate", "forceInput", "widgetType")
 APPENDED = ["evaluation", "schedule", "mask", "mask_feather"]  # the samplers' own inputs, in the order they came
@@ -148,6 +150,10 @@ def test_class_name_is_the_node_id(node: type) -> None:
 def test_input_ids_are_the_parameters_of_execute(node: type) -> None:
     ids = list(_inputs(node))
     named, takes_more = _parameters(node.execute)
+    if node is NODES["DeRaDiffFindLambda"]:  # what takes no list goes to _found(), and the lists are made into prompts
+        rest, takes_more = _parameters(find_lambda._found)
+        assert not takes_more and "prompts" in rest
+        named, ids = sorted({*named, *rest} - {"prompts"}), sorted(ids)
     if takes_more:  # the rest goes to realigned(), lambda among it, which is no name in Python
         rest, lambda_too = _parameters(realigned)
         named += [name for name in rest if name not in named]

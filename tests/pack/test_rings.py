@@ -27,6 +27,7 @@ ROOM_IMPORTS = {  # what each room takes from outside the pack, beside the stand
     "runs": {"torch", "comfy", "safetensors", "latent_preview", "PIL"},
     "scoring": {"torch", "numpy", "comfy", "safetensors", "scipy", "PIL", "transformers"},
     "report": {"torch", "numpy", "matplotlib"},
+    "finding": {"torch", "comfy", "latent_preview"},
     "sockets": {"torch", "comfy", "comfy_api", "comfy_execution", "folder_paths"},
 }
 ROOM_PARTNERS = {  # the rooms below each room; a room may import itself too
@@ -37,7 +38,8 @@ ROOM_PARTNERS = {  # the rooms below each room; a room may import itself too
     "runs": {"engine", "sharing", "method", "wires"},
     "scoring": {"method", "wires"},
     "report": {"scoring", "method", "wires"},
-    "sockets": {"report", "scoring", "runs", "engine", "method", "wires"},
+    "finding": {"runs", "scoring", "engine", "method", "wires"},
+    "sockets": {"finding", "report", "scoring", "runs", "engine", "method", "wires"},
 }
 FORBIDDEN_MODULES = {
     *("subprocess", "socket", "ssl", "urllib", "http", "ftplib", "smtplib", "requests", "aiohttp", "httpx"),

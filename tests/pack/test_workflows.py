@@ -35,6 +35,7 @@ CONTRACT = json.loads((ROOT / "tests" / "nodes" / "contract.json").read_text("ut
 SHIPPED = {
     "Choose lambda (SDXL, DPO LoRA)",
     "Custom sampling (SD1.5, DPO model)",
+    "Find lambda (SDXL, DPO LoRA)",
     "Image to image (SD1.5, DPO model)",
     "Lambda (SD1.5, DPO model)",
     "Lambda (SDXL, DPO LoRA)",
@@ -45,12 +46,13 @@ SHIPPED = {
 }
 DEMO = {
     "Choose lambda (demo pair)",
+    "Find lambda (demo pair)",
     "Lambda (demo pair)",
     "Lambda over the image (demo pair)",
     "Lambda over time (demo pair)",
 }
 SIDE = 64
-SMALL = {"batch_size": 1, "steps": 2, "start_at_step": 1, "lambdas": "0, 0.5"}
+SMALL = {"batch_size": 1, "steps": 2, "start_at_step": 1, "lambdas": "0, 0.5", "budget": 25, "n": 2}
 LENGTHS = ("width", "height", "x")
 
 SHAPES = {"Image to image (SD1.5, DPO model)": (96, 96, 3), "Lambda over the image (demo pair)": (64, 128, 3)}
@@ -150,6 +152,8 @@ def test_note_and_properties_say_where_each_file_comes_from(name: str) -> None:
     if "PickScore_v1" in str(workflow["nodes"]):
         files = re.findall(r"\[([\w.]+)\]\(https://huggingface\.co/[^)]+/resolve/main/\1\)", _note(workflow))
         assert {"config.json", "model.safetensors", "preprocessor_config.json", "tokenizer.json"} <= set(files)
+    if "Qwen3-VL-2B-Instruct" in str(workflow["nodes"]):
+        assert "(https://huggingface.co/Qwen/Qwen3-VL-2B-Instruct/tree/main)" in _note(workflow)
 
 
 @every_workflow
@@ -180,6 +184,20 @@ def test_the_choice_ends_in_a_final_image_and_no_output_leads_nowhere(name: str)
         for title, node in final.items()
     }
     assert linked == {"Your choice": [], "The rule's choice": ["DeRaDiffPickLambda"]}
+
+
+@pytest.mark.parametrize("name", sorted(name for name in WORKFLOWS if name.startswith("Find lambda")))
+def test_the_search_shows_what_it_found_and_ends_in_a_final_image(name: str) -> None:
+    workflow = WORKFLOWS[name]
+    kinds = {node["id"]: node["type"] for node in workflow["nodes"]}
+    (find,) = (node for node in workflow["nodes"] if node["type"] == "DeRaDiffFindLambda")
+    shown = {slot["name"] for slot in find["outputs"] if slot["links"]}
+    assert shown == {"lambda", "best", "plot", "table"}
+    (lambda_,) = (slot for slot in find["outputs"] if slot["name"] == "lambda")
+    targets = {link[0]: kinds[link[3]] for link in workflow["links"]}
+    assert {targets[link] for link in lambda_["links"]} == {"DeRaDiffKSampler"}
+    unconnected = {slot["name"] for slot in find["inputs"] if slot["link"] is None and not slot.get("widget")}
+    assert unconnected == {"schedule"}
 
 
 @every_workflow

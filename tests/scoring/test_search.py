@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from deradiff.nodes.scoring import block_model
 from deradiff.nodes.scoring.block_model import BlockModel
-from deradiff.nodes.scoring.search import LEAST_BUDGET, Ask, Found, Search, candidates
+from deradiff.nodes.scoring.found import Found
+from deradiff.nodes.scoring.search import LEAST_BUDGET, Ask, Search, candidates
 from deradiff.nodes.scoring.standing import standing
 
 SAMPLES = Path(__file__).resolve().parents[2] / "benchmarks" / "fidelity" / "samples.csv"
@@ -21,8 +22,9 @@ Judge = Callable[[int, float], float]  # block, lambda -> score
 
 
 def go(search: Search, judge: Judge) -> Found:
-    while (ask := search.next()) is not None:
-        search.note(ask.block, {each: judge(ask.block, each) for each in ask.strengths})
+    while asks := search.round():
+        for ask in asks:
+            search.note(ask.block, {each: judge(ask.block, each) for each in ask.strengths})
     return search.result()
 
 
@@ -112,7 +114,7 @@ def test_a_peak_is_found_and_settled() -> None:
     assert found.alike is not None and found.alike[0] <= found.strength <= found.alike[1]
     assert found.strength in found.possible and 1.5 not in found.possible
     place = search.strengths.index(0.6)
-    assert found.low[place] < 1 - math.exp(-((0.6 / 0.35) ** 2)) < found.high[place]
+    assert found.curve.low[place] < 1 - math.exp(-((0.6 / 0.35) ** 2)) < found.curve.high[place]
 
 
 def test_hopeless_lambdas_are_dropped_and_the_search_closes_in() -> None:
@@ -133,10 +135,15 @@ def test_the_winner_is_scored_again_on_fresh_blocks() -> None:
 
 
 def test_a_flat_curve_stays_undecided() -> None:
-    for seed in range(5):
+    """But for one time in twenty: the confidence is 95 %."""
+    settled = 0
+    for seed in range(20):
         found = go(Search(candidates(0, 1.5), 64), noisy(100.0, 1.0, seed))
-        assert not found.settled and found.alike is None and found.images <= 64
-        assert found.more > 0 and found.chance < 0.95 and len(found.possible) > 5
+        settled += found.settled
+        if not found.settled:
+            assert found.alike is None and found.images <= 64
+            assert found.more > 0 and found.chance < 0.95 and len(found.possible) > 5
+    assert settled <= 2
 
 
 @pytest.mark.parametrize("budget", [LEAST_BUDGET, 26, 31, 40, 57])
@@ -155,7 +162,8 @@ def test_a_cancelled_search_goes_on_where_it_was() -> None:
     whole = Search(candidates(0, 1.5), 60)
     expected = go(whole, judge)
     search = Search(candidates(0, 1.5), 60)
-    while (ask := search.next()) is not None:  # cancelled after every image
+    while asks := search.round():  # cancelled after every image
+        ask = asks[0]
         search.note(ask.block, {ask.strengths[0]: judge(ask.block, ask.strengths[0])})
         search = Search.restored(json.loads(json.dumps(search.state())))
     assert search.asks == whole.asks and search.scores == whole.scores
@@ -232,7 +240,7 @@ def test_scores_that_are_no_numbers_or_were_not_asked_for() -> None:
     search = Search(MEASURED, 64)
     with pytest.raises(ValueError, match="no scores yet"):
         search.result()
-    ask = search.next()
+    ask = search.round()[0]
     assert isinstance(ask, Ask)
     with pytest.raises(ValueError, match=r"scorer: expected finite scores, got nan for an image at lambda"):
         search.note(0, {ask.strengths[0]: math.nan})

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from support import scorer_folders, standins
+from support import scorer_folders, standins, vqa_folders
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "demo"), str(ROOT / "demo" / "training")]
@@ -206,6 +206,7 @@ def write_all(models: Path) -> None:
     for name, build in FILES.items():
         save_sparse(build(), models / name)
     scorer_folders.write_clip(models / "deradiff_scorers" / "PickScore_v1")
+    vqa_folders.write_vqa(models / "deradiff_scorers" / "Qwen3-VL-2B-Instruct")
 
 
 def installed() -> Path:

@@ -34,6 +34,11 @@ _SWEPT = {
     "schedule": ["schedule", 0],
     "reuse_tolerance": 0.05,
 }
+_JUDGES = {"scorer": ["measure", 0], "held_out": ["scorer", 0]}
+_SEARCHED = {
+    **{"lowest": 0.0, "highest": 1.0, "budget": 25, "confidence": 0.95, "indifference": 0.15},
+    **{"evaluation": "exact", "schedule": ["schedule", 0], "reuse_tolerance": 0.05},
+}
 _SHOWN = {"images": ["images", 0], "sweep": ["sweep", 1]}
 _WINDOW = {"start_percent": 0.0, "end_percent": 1.0}
 
@@ -72,6 +77,10 @@ NODES: dict[str, tuple[str, dict[str, Any]]] = {
         "DeRaDiffPickLambda",
         {**_SHOWN, "scores": ["scores", 0], "rule": "highest mean", "kl_budget": 100.0, "trained_beta": 0.0},
     ),
+    "find": (
+        "DeRaDiffFindLambda",
+        {**_MODELS, "seed": 1, "denoise": 1.0, **_STEPS, "vae": ["text", 2], "prompt": "a", **_JUDGES, **_SEARCHED},
+    ),
     "set": (
         "DeRaDiffPromptSet",
         {"source": "typed below", "prompts": "a\nb", "n": 2, "seed": 1, "negative": "", "column": ""},
@@ -85,7 +94,7 @@ NODES: dict[str, tuple[str, dict[str, Any]]] = {
 SHARES = {  # of the prompts; those of one node follow each other, so that the server keeps what is before it
     "beta": 120, "schedule": 260, "pair": 140, "lora": 160, "checkpoints": 100, "realign": 200, "ksampler": 240,
     "advanced": 240, "sweep": 240, "grid": 100, "viewer": 40, "scorer": 80, "scores": 140, "pick": 140,
-    "set": 120,
+    "set": 120, "find": 120,
 }  # fmt: skip
 
 NUMBERS = [
@@ -151,7 +160,7 @@ CURVES = {
 }
 STRICT = {  # what is also refused through a link where it is out of the widget's limits
     *("lambda", "strength", "denoise", "steps", "cfg", "cell_size", "mask_feather", "start_percent", "end_percent"),
-    *("start_at_step", "end_at_step", "n"),
+    *("start_at_step", "end_at_step", "n", "lowest", "highest", "budget", "confidence", "indifference"),
 }
 
 
@@ -306,8 +315,9 @@ class Mutations:
 
 
 def _quick(name: str, numbers: list[Any]) -> list[Any]:
-    """Without numbers of steps that are right and take long."""
-    return [n for n in numbers if not (name == "steps" and isinstance(n, int) and 3 < n <= 10_000)]
+    """Without numbers of steps or images that are right and take long."""
+    slow = {"steps": 3, "budget": 26}.get(name)
+    return [n for n in numbers if slow is None or not (isinstance(n, int) and slow < n <= 10_000)]
 
 
 def _unwrapped(value: object) -> object:
@@ -317,6 +327,8 @@ def _unwrapped(value: object) -> object:
 def _within(name: str, number: float, options: dict[str, Any]) -> Verdict:
     """Whether a number is within the limits that the server says; what the values of two inputs make together counts too."""
     if not options.get("min", -math.inf) <= number <= options.get("max", math.inf):
+        return Verdict.WRONG
+    if (name == "lowest" and number > 0.99) or (name == "highest" and number < 0.01):
         return Verdict.WRONG
     if name == "denoise" and 0 < number < 1e-4:
         return Verdict.WRONG

@@ -1,0 +1,1 @@
+"""Finding lambda: sampling, decoding and judging what a search asks for."""
