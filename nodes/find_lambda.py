@@ -141,7 +141,9 @@ class DeRaDiffFindLambda(io.ComfyNode):
                     tooltip="The lowest lambda that is as good, within the indifference; NaN while that is undecided.",
                 ),
                 io.Float.Output(
-                    "to_lambda", display_name="as good to", tooltip="The highest lambda that is as good; NaN while undecided."
+                    "to_lambda",
+                    display_name="as good to",
+                    tooltip="The highest lambda that is as good; NaN while undecided.",
                 ),
                 io.Image.Output(
                     "best",

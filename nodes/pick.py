@@ -19,9 +19,12 @@ from .wires import REALIGNED, Scores, Sweep
 def _rows(sweep: Sweep, scores: Scores, held_out: Scores | None) -> list[Row]:
     """One for each entry of the sweep."""
     second = sweep.parts(held_out.values) if held_out is not None else [()] * len(sweep.entries)
+    known = scores.diversity or (held_out.diversity if held_out is not None else ())
+    diversity = known if len(known) == len(sweep.entries) else [math.nan] * len(sweep.entries)
+    each = zip(sweep.entries, sweep.parts(scores.values), second, diversity, strict=True)
     return [
-        Row(entry.strength, values, entry.kl, entry.seconds, entry.method == REALIGNED, entry.kl_error, others)
-        for entry, values, others in zip(sweep.entries, sweep.parts(scores.values), second, strict=True)
+        Row(entry.strength, values, entry.kl, entry.seconds, entry.method == REALIGNED, entry.kl_error, others, varied)
+        for entry, values, others, varied in each
     ]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import statistics
+from dataclasses import replace
 from pathlib import Path
 
 import folder_paths
@@ -15,6 +16,7 @@ from .checked import checked
 from .method.limits import quoted
 from .schema import CATEGORY, ScorerType, ScoresType, SweepType, schema
 from .scoring import scorer_files, scorers
+from .scoring.diversity import spread
 from .scoring.measures import CLOSENESS, MEASURES
 from .wires import REALIGNED, ComparingScorer, Scorer, Scores, Sweep
 
@@ -65,6 +67,14 @@ def _standardised(values: tuple[float, ...]) -> tuple[float, ...]:
     return tuple((value - mean) / deviation if deviation > 0 else 0.0 for value in values)
 
 
+def _diversity(images: torch.Tensor, scorer: Scorer, sweep: Sweep | None) -> tuple[float, ...]:
+    """Of the samples of each entry; () without a sweep, or by a scorer without features."""
+    if sweep is None or scorer.features is None or sweep.samples < 2:
+        return ()
+    sweep.check(images)
+    return tuple(spread(part) for part in sweep.parts(scorer.features(images)))
+
+
 def _weighted(name: str, values: tuple[float, ...], weight: float, scale: str) -> Scores:
     """Raises ValueError for an unknown scale and a weight that is not finite."""
     if scale not in SCALES:
@@ -83,7 +93,7 @@ def _sum(scores: Scores, added: Scores) -> Scores:
             "Score the same images in both nodes."
         )
     values = tuple(one + other for one, other in zip(added.values, scores.values, strict=True))
-    return Scores(f"{added.name} + {scores.name}", values)
+    return Scores(f"{added.name} + {scores.name}", values, added.diversity or scores.diversity)
 
 
 class DeRaDiffLoadScorer(io.ComfyNode):
@@ -127,7 +137,8 @@ class DeRaDiffLoadScorer(io.ComfyNode):
             return io.NodeOutput(_built_in(built_in[scorer]))
         found, score = scorers.folder_scorer(folders[scorer], kind)
         name = scorer if found in scorer.lower() else f"{scorer} ({found})"
-        return io.NodeOutput(Scorer(name, score, reads_prompt=found != scorer_files.AESTHETIC))
+        features = getattr(score, "features", None)
+        return io.NodeOutput(Scorer(name, score, found != scorer_files.AESTHETIC, features))
 
 
 class DeRaDiffScoreImages(io.ComfyNode):
@@ -171,7 +182,8 @@ class DeRaDiffScoreImages(io.ComfyNode):
                 SweepType.Input(
                     "sweep",
                     optional=True,
-                    tooltip=f"The sweep that the images belong to; only the scorer '{CLOSENESS}' needs it.",
+                    tooltip=f"The sweep that the images belong to. The scorer '{CLOSENESS}' needs it; from others Pick Lambda then knows how "
+                    "different the samples of a lambda look.",
                 ),
                 ScoresType.Input(
                     "add_to",
@@ -202,7 +214,7 @@ class DeRaDiffScoreImages(io.ComfyNode):
             values = scorer.compare(images, _at_lambda_0(images, sweep))
         else:
             values = scorer.score(images, prompt)
-        scores = _weighted(scorer.name, values, weight, scale)
+        scores = replace(_weighted(scorer.name, values, weight, scale), diversity=_diversity(images, scorer, sweep))
         return io.NodeOutput(_sum(scores, add_to) if add_to else scores)
 
 

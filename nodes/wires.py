@@ -75,10 +75,14 @@ class Sweep:
 
 @dataclass(frozen=True)
 class Scores:
-    """A scorer's score of each image of a batch, in the batch's order. Higher is better."""
+    """A scorer's score of each image of a batch, in the batch's order. Higher is better.
+
+    diversity: of a sweep's samples at each of its entries, see scoring/diversity.py; () where it is unknown.
+    """
 
     name: str
     values: tuple[float, ...]
+    diversity: tuple[float, ...] = ()
 
     def check(self, images: torch.Tensor, name: str = "scores") -> None:
         """Raise ValueError unless there is one score for each of the images, (N, H, W, C). name: of the input."""
@@ -91,11 +95,15 @@ class Scores:
 
 @dataclass(frozen=True)
 class Scorer:
-    """A way to score images: name, and (images (N, H, W, C) in 0..1, prompt) -> N scores. reads_prompt: whether the prompt matters."""
+    """A way to score images: name, and (images (N, H, W, C) in 0..1, prompt) -> N scores. reads_prompt: whether the prompt matters.
+
+    features: images -> what it sees in them, (N, D) of length 1; None for a scorer without.
+    """
 
     name: str
     score: Callable[[torch.Tensor, str], tuple[float, ...]]
     reads_prompt: bool = True
+    features: Callable[[torch.Tensor], torch.Tensor] | None = None
 
 
 @dataclass(frozen=True)

@@ -96,12 +96,21 @@ def _compared(lead: Difference, beats: str, other: str, unknown: str) -> str:
     return f"{beats} with {told}" if lead.chance >= SURE else f"cannot be told apart from {other} ({told})"
 
 
+def diverse(report: Report) -> bool:
+    """Whether it is known how different the samples of a lambda look."""
+    return any(not math.isnan(row.diversity) for row in report.choice.rows)
+
+
 def notes(report: Report) -> list[str]:
     """Notes that explain the numbers."""
     rows, choice = report.choice.rows, report.choice
     found = [*_notes_on_scores(len(rows[0].scores)), KL_NOTE]
     if any(row.mean_kl_error > 0 for row in rows):
         found.append(f"KL \u00b1 how far it may be off.{'' if choice.budget is None else _WITHIN}")
+    if diverse(report):
+        found.append(
+            "Diversity: mean distance (1 - cosine) between the scorer's image features of a lambda's samples, 0 if all look alike."
+        )
     unknown = [row for row in rows if row.contender and math.isnan(row.mean_kl)]
     if unknown:
         loses = (

@@ -9,7 +9,7 @@ import statistics
 
 from ..scoring.choice import Row
 from .digits import number, percent, with_error
-from .statements import Report, notes, verdict
+from .statements import Report, diverse, notes, verdict
 
 
 def markdown(report: Report) -> str:
@@ -25,6 +25,7 @@ def markdown(report: Report) -> str:
         "the chosen beats it",
         *([f"{cell(report.held_out)}, held out (mean)"] if report.held_out else []),
         "KL (nats)",
+        *(["diversity"] if diverse(report) else []),
         "seconds",
         "",
     ]
@@ -48,7 +49,7 @@ def csv_text(report: Report) -> str:
     samples = len(report.choice.rows[0].scores)
     head = ["lambda", "beta", "model", "mean", "standard_error", *_COMPARED]
     head += ["held_out_mean"] if report.held_out else []
-    head += ["kl_nats", "kl_error_nats", "seconds", "chosen", "note"]
+    head += ["kl_nats", "kl_error_nats", "diversity", "seconds", "chosen", "note"]
     writer.writerow([*head, *(f"sample_{number + 1}" for number in range(samples))])
     for index, row in enumerate(report.choice.rows):
         beta = report.beta(row)
@@ -56,7 +57,10 @@ def csv_text(report: Report) -> str:
         known = [repr(row.strength), "" if beta is None else repr(beta), _model(row)]
         kl = (row.mean_kl, math.nan if math.isnan(row.mean_kl) else row.mean_kl_error)
         second = (statistics.fmean(row.held_out),) if report.held_out else ()
-        numbers = [_raw(value) for value in (row.mean, row.error, *_apart(report, index), *second, *kl, row.seconds)]
+        numbers = [
+            _raw(value)
+            for value in (row.mean, row.error, *_apart(report, index), *second, *kl, row.diversity, row.seconds)
+        ]
         writer.writerow([*known, *numbers, chosen, report.choice.excluded[index], *map(repr, row.scores)])
     return text.getvalue()
 
@@ -80,7 +84,9 @@ def _cells(report: Report, index: int) -> list[str]:
     cells += [number(row.mean), "-" if math.isnan(row.error) else f"{row.error:.2g}"]
     cells += _apart_cells(*_apart(report, index))
     cells += [number(statistics.fmean(row.held_out))] if report.held_out else []
-    cells += [with_error(row.mean_kl, row.mean_kl_error), f"{row.seconds:.1f}"]
+    cells += [with_error(row.mean_kl, row.mean_kl_error)]
+    cells += [number(row.diversity)] if diverse(report) else []
+    cells += [f"{row.seconds:.1f}"]
     return [
         *(f"**{cell}**" if chosen else cell for cell in cells),
         "chosen" if chosen else report.choice.excluded[index],

@@ -29,7 +29,9 @@ def score_in_batches(
     Raises ValueError for images or scores that are not finite, naming the scorer and the image, counted from 0.
     """
     check_images(images)
-    progress = comfy.utils.ProgressBar(images.shape[0]) if images.shape[0] > SIZE else None  # a node may show more than this
+    progress = (
+        comfy.utils.ProgressBar(images.shape[0]) if images.shape[0] > SIZE else None
+    )  # a node may show more than this
     found: list[float] = []
     for chunk in images.split(SIZE):
         comfy.model_management.throw_exception_if_processing_interrupted()

@@ -26,7 +26,7 @@ class Row:
     scores: one for each sample. kl: nats from the reference for each sample, NaN where it is unknown.
     contender: False for a baseline, which is shown beside the others and cannot win.
     kl_error: how far each sample's KL may be off, either way, in nats; () where it was measured directly.
-    held_out: the scores of a second judge, () if there is none.
+    held_out: the scores of a second judge, () if there is none. diversity: of the samples, see diversity.py; NaN where it is unknown.
     """
 
     strength: float
@@ -36,6 +36,7 @@ class Row:
     contender: bool = True
     kl_error: tuple[float, ...] = ()
     held_out: tuple[float, ...] = ()
+    diversity: float = math.nan
 
     @property
     def mean(self) -> float:

@@ -13,7 +13,7 @@ import comfy.model_management
 import torch
 
 from . import measures, on_device, scorer_files, unsupported, vqa
-from .batches import check_images, score_in_batches
+from .batches import SIZE, check_images, score_in_batches
 from .scorer_files import Parts
 
 KINDS = (*scorer_files.KINDS, vqa.KIND)
@@ -70,30 +70,46 @@ def folder_scorer(folder: Path, kind: str = "auto") -> tuple[str, Score]:
     if kind == vqa.KIND or (kind == scorer_files.AUTO and vqa.describes(folder)):
         return vqa.KIND, vqa.scorer(folder)
     parts = scorer_files.load(folder, kind)
-    patcher = on_device.managed(parts.model)
+    return parts.kind, ClipScore(folder.name, parts)
 
-    def score(images: torch.Tensor, prompt: str) -> tuple[float, ...]:
+
+class ClipScore:
+    """Scores by a CLIP: a Score, with the features that it judges by."""
+
+    def __init__(self, name: str, parts: Parts) -> None:
+        self._name, self._parts = name, parts
+        self._patcher = on_device.managed(parts.model)
+
+    def __call__(self, images: torch.Tensor, prompt: str) -> tuple[float, ...]:
         check_images(images)
-        text = parts.tokens(prompt)
-        device = on_device.put(patcher, parts.memory_for(images.shape[0]))
+        text = self._parts.tokens(prompt)
+        device = self._put(images)
         with torch.no_grad():
-            judge = _judge(parts, device, text)
-            return score_in_batches(folder.name, images, lambda chunk, first: judge(chunk))
+            judge = _judge(self._parts, device, text)
+            return score_in_batches(self._name, images, lambda chunk, first: judge(chunk))
 
-    return parts.kind, score
+    def features(self, images: torch.Tensor) -> torch.Tensor:
+        """(N, D) on the CPU, of length 1."""
+        check_images(images)
+        device = self._put(images)
+        with torch.no_grad():
+            found = [_features(self._parts, device, chunk) for chunk in images.split(SIZE)]
+        return comfy.model_management.cast_to(torch.cat(found), torch.float32, torch.device("cpu"))
+
+    def _put(self, images: torch.Tensor) -> torch.device:
+        return on_device.put(self._patcher, self._parts.memory_for(images.shape[0]))
+
+
+def _features(parts: Parts, device: torch.device, chunk: torch.Tensor) -> torch.Tensor:
+    return parts.model.image_features(comfy.model_management.cast_to_device(parts.pixels(chunk), device, torch.float32))
 
 
 def _judge(parts: Parts, device: torch.device, text: dict[str, torch.Tensor]) -> Callable[[torch.Tensor], torch.Tensor]:
     """Images (n, H, W, C) -> scores (n,), on the model's device. text: the prompt's tokens, none for a scorer that reads no prompt."""
     model = parts.model
-
-    def features(chunk: torch.Tensor) -> torch.Tensor:
-        pixels = comfy.model_management.cast_to_device(parts.pixels(chunk), device, torch.float32)
-        return model.image_features(pixels)
-
     if model.head is not None:
-        return lambda chunk: model.rating(features(chunk))
+        return lambda chunk: model.rating(_features(parts, device, chunk))
     tokens = {name: comfy.model_management.cast_to_device(ids, device, ids.dtype) for name, ids in text.items()}
     words = model.text_features(tokens)  # (1, D)
     formula = FORMULAS[parts.kind]
-    return lambda chunk: formula((features(chunk) * words).sum(dim=-1), model.logit_scale())
+    return lambda chunk: formula((_features(parts, device, chunk) * words).sum(dim=-1), model.logit_scale())
