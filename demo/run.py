@@ -1,4 +1,4 @@
-"""`make demo`: sample the demo pair at five lambdas in a real ComfyUI, then choose one by a sweep; all into demo/output/."""
+"""`make demo`: sample the demo pair at five lambdas in a real ComfyUI, choose one by a sweep, and let one be found; all into demo/output/."""
 
 from __future__ import annotations
 
@@ -38,6 +38,13 @@ def _enlarged(saved: comfyui.SavedImage) -> Image.Image:
 def _named(images: Sequence[comfyui.SavedImage], kind: str) -> comfyui.SavedImage:
     """The image that a SaveImage node with this word in its prefix saved."""
     return next(image for image in images if f"_{kind}_" in image.name)
+
+
+def _answer(server: comfyui.Server) -> str:
+    """What Find Lambda's table says above its lines, in the newest run."""
+    newest = list(server.get("/history?max_items=1").values())[-1]
+    texts = [text for output in newest["outputs"].values() for text in output.get("text", ())]
+    return texts[0].splitlines()[0].strip("*")
 
 
 def save_row(images: Sequence[Image.Image], path: Path) -> None:
@@ -80,12 +87,16 @@ def main() -> None:
     sys.stdout.write("Preparing the demo's models and starting ComfyUI ...\n")
     assemble(base / "models")
     with comfyui.Server(base, log=base / "comfyui.log") as server:
-        prompt, sweep = (
-            to_prompt(json.loads((comfyui.DEMO / name).read_text("utf-8")), server.get("/object_info"))
-            for name in ("Lambda (demo pair).json", "Choose lambda (demo pair).json")
+        prompt, sweep, search = (
+            to_prompt(
+                json.loads((comfyui.DEMO / f"{name} (demo pair).json").read_text("utf-8")), server.get("/object_info")
+            )
+            for name in ("Lambda", "Choose lambda", "Find lambda")
         )
         results = server.run([_at(prompt, value) for value in LAMBDAS], "Sampling at five lambdas")
         (charts,) = server.run([sweep], "Choosing lambda from a sweep")
+        (searched,) = server.run([search], "Finding lambda")
+        answer = _answer(server)
     batches = [[_enlarged(image) for image in images] for images in results]
     OUTPUT.mkdir(parents=True, exist_ok=True)
     paths = [OUTPUT / f"lambda_{value:.2f}.png" for value in LAMBDAS]
@@ -94,11 +105,12 @@ def main() -> None:
     positive = next(node["inputs"]["positive"][0] for node in prompt.values() if "positive" in node["inputs"])
     save_strip(batches, prompt[positive]["inputs"]["text"], OUTPUT / "strip.png")
     chosen = {OUTPUT / f"{kind}.png": _named(charts, kind) for kind in ("grid", "plot")}
+    chosen[OUTPUT / "found.png"] = _named(searched, "plot")
     for path, image in chosen.items():
         path.write_bytes(image.data)
     for path in (*paths, OUTPUT / "strip.png", *chosen):
         sys.stdout.write(f"{path}\n")
-    sys.stdout.write(f"{time.monotonic() - started:.0f} seconds\n")
+    sys.stdout.write(f"{time.monotonic() - started:.0f} seconds\nFind Lambda: {answer}\n")
 
 
 if __name__ == "__main__":
