@@ -1,4 +1,4 @@
-"""Turn the shipped weights into the files a person would have: one checkpoint and one LoRA.
+"""Turn the shipped weights into the files a person would have: one checkpoint, one LoRA and the folder of one scorer.
 The untrained text encoder is generated here, from a frozen stream.
 """
 
@@ -16,6 +16,7 @@ TRAINING = Path(__file__).resolve().parent / "training"
 WEIGHTS = Path(__file__).resolve().parent / "weights"
 CHECKPOINT = "deradiff_demo.safetensors"
 LORA = "deradiff_demo_dpo.safetensors"
+JUDGE = "caption_judge"
 
 
 def _digest() -> str:
@@ -31,7 +32,8 @@ def _up_to_date(path: Path) -> bool:
 
 
 def assemble(models: Path) -> None:
-    """Write checkpoints/deradiff_demo.safetensors and loras/deradiff_demo_dpo.safetensors below ComfyUI's `models` folder.
+    """Write checkpoints/deradiff_demo.safetensors, loras/deradiff_demo_dpo.safetensors and deradiff_scorers/caption_judge/
+    below ComfyUI's `models` folder.
 
     The checkpoint (about 290 MB, most of it the text encoder) is only written where it is missing or stale.
     """
@@ -54,3 +56,4 @@ def assemble(models: Path) -> None:
     loras = models / "loras"
     loras.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(WEIGHTS / "aligned_lora.safetensors", loras / LORA)
+    shutil.copytree(WEIGHTS / JUDGE, models / "deradiff_scorers" / JUDGE, dirs_exist_ok=True)

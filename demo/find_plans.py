@@ -127,9 +127,9 @@ _DEMO = _Subject(
     pair=demo_pair(),
     given={"prompts": "\n".join(_CAPTIONS), "n": 0, "negative": ""},
     side=64,
-    searched={**settings(0, 20, 3.0, "euler"), "lowest": 0.0, "highest": 1.25, "budget": 48},
+    searched={**settings(0, 20, 3.0, "euler"), "lowest": 0.0, "highest": 1.25, "budget": 72},
     scorer={"scorer": "warmth (built in)", "kind": "auto"},
-    held_out={"scorer": "colourfulness (built in)", "kind": "auto"},
+    held_out={"scorer": "caption_judge", "kind": "clipscore"},
     positive="a purple triangle on a white background",
     negative="",
     final_side=64,
@@ -151,11 +151,11 @@ _SDXL_NOTE = (
 _DEMO_NOTE = (
     "### Find lambda on the demo pair\n\n"
     "**Find Lambda** samples six captions at a few lambdas from the same noise, measures each image, and asks for more images only of "
-    "the lambdas that could still be the best: at most 48 (**budget**). Its curve grows while it runs. It ends with a lambda and how sure it "
+    "the lambdas that could still be the best: at most 72 (**budget**). Its curve grows while it runs. It ends with a lambda and how sure it "
     "is, or with *undecided*; a larger budget then goes on where it was, as does queueing again after a cancel.\n\n"
     "It finds what the scorer likes, and no more: the pair was aligned on **warmth** alone, so warmth rises to the end of the range, while "
-    "the caption is lost. A **held-out** measure does not choose, but where it surely falls, larger lambdas are left out. "
-    "Colourfulness rises too; try *contrast* in its place, which falls from the start, or *colourfulness* as the scorer.\n\n"
+    "the caption is lost. The **held-out** judge, a small CLIP that was trained on these drawings, sees that: it does not choose, but "
+    "where its scores surely fall, larger lambdas are left out. Disconnect it to see what warmth alone would choose.\n\n"
     "The final image is sampled at the lambda that was found."
 )
 

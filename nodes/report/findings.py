@@ -76,9 +76,13 @@ def sentence(finding: Finding) -> str:
 
 def _answer(finding: Finding) -> str:
     found, images = finding.found, f"{finding.found.images} of {finding.search.budget} images"
-    within = f"within {percent(finding.search.indifference)} of the best"
+    below = f" below {found.turning.below:g}" if found.turning and found.turning.below else ""
+    within = f"within {percent(finding.search.indifference)} of the best{below}"
     if found.settled:
         return f"\u03bb = {found.strength:g} is {within} ({percent(found.chance)}), {images}"
+    if found.chance >= finding.search.confidence:
+        rarely = f"Undecided: \u03bb = {found.strength:g} looks best{below}, but was seen too rarely to say so"
+        return f"{rarely}, {images}; it would take about {math.ceil(found.more)} more"
     more = f"about {math.ceil(found.more)} more" if math.isfinite(found.more) else "over 60 times as many"
     return f"Undecided: \u03bb = {found.strength:g} is {within} with {percent(found.chance)}, {images}; it would take {more}"
 
@@ -139,7 +143,7 @@ _NOTE = (
 def _verdict(found: Found, strength: float) -> str:
     if strength == found.strength:
         return "best"
-    if found.turning is not None and strength > found.turning.at:
+    if found.turning is not None and strength >= (found.turning.below or 0):
         return "the held-out judge has turned"
     if found.alike is not None and found.alike[0] <= strength <= found.alike[1]:
         return "as good"

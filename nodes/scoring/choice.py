@@ -71,7 +71,7 @@ class Row:
 class Rule:
     """pick: the winner among the eligible rows. limited: only rows whose KL is known, and within the budget even where it may be off, are eligible.
 
-    held_out: only rows up to the lambda at which the second judge turns.
+    held_out: only rows below the lambda from which the second judge surely falls.
     """
 
     pick: Callable[[Sequence[Row]], Row]
@@ -155,7 +155,7 @@ def choose(rows: Sequence[Row], rule: str, budget: float = math.inf) -> Choice:
     if not budget >= 0:
         raise ValueError(f"kl_budget: expected nats of at least 0, got {budget}.")
     turned = _turning(rows, RULES[rule])
-    limits = (budget if limited else None, turned.at if turned and turned.turned and RULES[rule].held_out else None)
+    limits = (budget if limited else None, turned.below if turned and RULES[rule].held_out else None)
     excluded = tuple(_exclusion(row, *limits) for row in rows)
     eligible = [row for row, reason in zip(rows, excluded, strict=True) if not reason]
     if not eligible:
@@ -189,11 +189,11 @@ def _check(rows: Sequence[Row]) -> None:
                 )
 
 
-def _exclusion(row: Row, budget: float | None, turn: float | None) -> str:
-    """Why a row cannot win, "" if it can. budget, turn: the largest KL and the largest lambda, None for rules without one."""
+def _exclusion(row: Row, budget: float | None, falls: float | None) -> str:
+    """Why a row cannot win, "" if it can. budget: the largest KL; falls: the lambda from which a held-out judge surely falls; None for rules without one."""
     if not row.contender:
         return "baseline"
-    if turn is not None and row.strength > turn:
+    if falls is not None and row.strength >= falls:
         return "the held-out judge has turned"
     if budget is None or row.most_kl <= budget:
         return ""

@@ -36,7 +36,7 @@ class Found:
     settled, infinite if it would take over 60 times as many as so far.
     gain: the best less the lowest lambda, on blocks alone that were sampled after it was the best; None where there are none.
     curve: the scorer's. held_out: the second judge's; None without one. turning: where that one surely falls, None where it does not; no
-    larger lambda is the best then, alike or possible. images: how many were scored.
+    lambda from there on is the best then, alike or possible. images: how many were scored.
     """
 
     strength: float

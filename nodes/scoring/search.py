@@ -155,7 +155,7 @@ class Search:
             settled,
             None if ends is None else (self.strengths[ends[0]], self.strengths[ends[1]]),
             tuple(strength for strength, chance in chances if chance > 1 - self.confidence),
-            0.0 if settled else self.spent * (now.effort(self.confidence) - 1),
+            0.0 if settled else max(self.spent * (now.effort(self.confidence) - 1), self._untrusted(now)),
             self._gain(self.strengths[now.best]),
             curve,
             Curve.of(self._posterior(self.held_out), self.confidence) if self.held_out else None,
@@ -228,7 +228,7 @@ class Search:
         """The state now; it is worked out once for each number of scores."""
         if self._seen is None or self._seen[0] != self.spent:
             falls = self._falls()
-            posterior = self._posterior(self.scores).up_to(falls[0] if falls else len(self.strengths) - 1)
+            posterior = self._posterior(self.scores).up_to(falls[1] - 1 if falls else len(self.strengths) - 1)
             winners = [ask.winner for ask in self.asks if ask.winner is not None and ask.block in self.scores]
             confirmed = self._places[winners[-1]] if winners else None
             self._seen = (self.spent, standing(posterior, self.indifference, confirmed))
@@ -249,9 +249,12 @@ class Search:
         return Turning(self.strengths[at], self.strengths[below], rises)
 
     def _settled(self, now: Standing) -> bool:
+        return now.chance >= self.confidence and (self._untrusted(now) <= 0 or len(now.chances) == 1)
+
+    def _untrusted(self, now: Standing) -> int:
+        """How many blocks of the best lambda are missing before anything is settled."""
         best = self.strengths[now.best]
-        trusted = sum(best in scores for scores in self.scores.values()) >= _TRUSTED
-        return now.chance >= self.confidence and (trusted or len(now.chances) == 1)
+        return _TRUSTED - sum(best in scores for scores in self.scores.values())
 
     def _fresh(self, winner: float) -> list[Ask]:
         """The fresh blocks of a winner that are finished."""

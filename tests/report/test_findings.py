@@ -65,7 +65,9 @@ def test_a_best_at_the_end_of_the_range_is_said() -> None:
 def test_a_held_out_judge_that_turns_is_said_and_limits_the_answer() -> None:
     turning = TURNED.found.turning
     assert turning is not None and abs(turning.at - 0.6) <= 0.15 and turning.rises
-    assert TURNED.found.strength <= turning.at and max(TURNED.found.possible) <= turning.at
+    assert turning.below is not None and turning.at < turning.below
+    assert TURNED.found.strength < turning.below and max(TURNED.found.possible) < turning.below
+    assert f"of the best below {turning.below:g}" in sentence(TURNED)
     assert f"score still rises above \u03bb = {turning.at:g}, second falls" in sentence(TURNED)
     table = markdown(TURNED)
     assert "second over \u03bb = 0, held out" in table and "| the held-out judge has turned |" in table
@@ -132,3 +134,12 @@ def test_a_name_with_dollar_signs_is_drawn(monkeypatch: pytest.MonkeyPatch) -> N
     assert r"my \$\frac{ scorer\$ |" in "\n".join(text.get_text() for text in figure.findobj(Text))
     findings_plot.plot(finding)
     assert r"my $\frac{ scorer$ \|" in markdown(finding)
+
+
+def test_a_best_that_was_seen_too_rarely_is_no_answer() -> None:
+    early = found(
+        lambda block, strength: strength + block, lambda block, strength: block - max(strength - 0.3, 0.0), 48
+    )
+    assert not early.found.settled and early.found.chance > 0.95
+    assert "looks best below" in sentence(early) and "was seen too rarely to say so" in sentence(early)
+    assert "it would take about" in sentence(early) and "about 0 more" not in sentence(early)

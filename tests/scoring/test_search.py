@@ -117,6 +117,19 @@ def test_a_peak_is_found_and_settled() -> None:
     assert found.curve.low[place] < 1 - math.exp(-((0.6 / 0.35) ** 2)) < found.curve.high[place]
 
 
+def test_what_is_missing_counts_the_blocks_that_the_best_must_have() -> None:
+    """A held-out judge bounds the search late: what is best below was hardly looked at, however sure it is."""
+    rising, falling = (lambda block, each: each + block), (lambda block, each: block - max(each - 0.3, 0.0))
+    search = Search(candidates(0, 1.5), 48)
+    while asks := search.round():
+        for ask in asks:
+            scores, second = ({each: judge(ask.block, each) for each in ask.strengths} for judge in (rising, falling))
+            search.note(ask.block, scores, second)
+    found = search.result()
+    seen = sum(found.strength in scores for scores in search.scores.values())
+    assert found.turning is not None and not found.settled and seen < 12 and found.more >= 12 - seen
+
+
 def test_hopeless_lambdas_are_dropped_and_the_search_closes_in() -> None:
     search = Search(candidates(0, 1.5), 128)
     go(search, noisy(0.6, 0.3))
