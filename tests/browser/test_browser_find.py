@@ -186,6 +186,11 @@ def light(found: Found) -> Iterator[Found]:
     found.page.wait_for_timeout(300)
 
 
+def _points(found: Found) -> list[float]:
+    """The coordinates of the curve."""
+    return [float(number) for number in re.findall(r"[\d.]+", found.part(".score.line").get_attribute("d") or "")]
+
+
 def test_the_curve_of_a_search_grows_and_ends_with_its_answer(curve: CurvePage, server: comfyui.Server) -> None:
     browser.load(curve.page, _prompt(time.time_ns() % 2**32), "find")
     curve.load(curve.serialized() | {"id": str(uuid.uuid4())}, FIND)  # as workflows that people save have one
@@ -206,7 +211,7 @@ def test_the_curve_of_a_search_grows_and_ends_with_its_answer(curve: CurvePage, 
     assert running[0][0].startswith("so far") and len({*counts}) > 2
     assert [dots for _, dots in running] == counts == sorted(counts) and drawn >= counts[-1], "a dot for every image"
     expect(found.part(".name")).to_have_text([re.compile("^warmth"), re.compile("^colourfulness")])
-    shape = found.part(".score.line").get_attribute("d")
+    shape = _points(found)
 
     browser.queue(curve.page)  # from the cache
     found.says(line)
@@ -215,7 +220,7 @@ def test_the_curve_of_a_search_grows_and_ends_with_its_answer(curve: CurvePage, 
     curve.load(saved, FIND)
     found.says(line)
     found.see()
-    assert found.part(".score.line").get_attribute("d") == shape
+    assert _points(found) == pytest.approx(shape, rel=0.03)  # the node may be a pixel lower or higher
     assert found.part(".dots circle").count() == drawn
     assert browser.complaints(curve.page) == []
 
