@@ -19,6 +19,7 @@ from .finding.finder import Finder
 from .finding.task import Task, paired
 from .finding.unfinished import resumed
 from .inputs import (
+    denoise_input,
     evaluation_input,
     latent_output,
     pair_inputs,
@@ -36,7 +37,7 @@ from .report.findings import Finding, Line, csv_text, markdown, payload
 from .report.findings_plot import plot
 from .runs.sampling import Settings
 from .schema import CATEGORY, ScorerType, ScoresType, SweepType, advanced, schema
-from .scoring.search import LEAST_BUDGET, LEAST_RANGE, Search, candidates
+from .scoring.search import LEAST_BUDGET, LEAST_RANGE, candidates
 from .wires import Scorer
 
 _MOST_IMAGES = 10_000
@@ -54,7 +55,6 @@ def _range_and_budget(lowest: float, highest: float, budget: int, confidence: fl
     whole(budget, "budget", LEAST_BUDGET, _MOST_IMAGES)
     number(confidence, "confidence", 0.5, 0.999)
     number(indifference, "indifference", 0.01, 0.9)
-    Search(candidates(lowest, highest), budget, confidence, indifference)
 
 
 def _one(name: str, given: list) -> Any:
@@ -84,9 +84,7 @@ class DeRaDiffFindLambda(io.ComfyNode):
                 *pair_inputs(),
                 seed_input("seed"),
                 *steps_to_latent(),
-                io.Float.Input(
-                    "denoise", default=1.0, min=0.0, max=1.0, step=0.01, tooltip="How much of the latent is denoised."
-                ),
+                denoise_input(),
                 io.Vae.Input("vae", tooltip="Decodes the images for the scorer."),
                 ScorerType.Input("scorer", tooltip="From Load Scorer: judges every image, higher is better."),
                 io.String.Input(
@@ -230,10 +228,11 @@ def _found(
         task.try_judges()
         bar = Bar(reference, budget, steps, page.stage)
         finder.run(bar, lambda: page.found(payload(_finding(finder))))
-        outputs = _outputs(finder, bar)
-    if outputs[0] <= 1:
+        finding = _finding(finder)
+        outputs = _outputs(finder, finding, bar)
+    if finding.found.strength <= 1:
         gathered.forget(strength.BEYOND_TRAINING)  # it looked there, as it should, and does not answer so
-    ui = {**page.of_run(gathered), page.FOUND: [payload(_finding(finder))]}
+    ui = {**page.of_run(gathered), page.FOUND: [payload(finding)]}
     return io.NodeOutput(*outputs, ui=ui)
 
 
@@ -242,8 +241,7 @@ def _finding(finder: Finder) -> Finding:
     return Finding(finder.search, finder.search.result(), task.scorer.name, task.held_out.name if task.held_out else "")
 
 
-def _outputs(finder: Finder, bar: Bar) -> tuple:
-    finding = _finding(finder)
+def _outputs(finder: Finder, finding: Finding, bar: Bar) -> tuple:
     found = finding.found
     keys = answer.best_keys(finder, found.strength)
     for key in keys:

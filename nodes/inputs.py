@@ -176,6 +176,12 @@ def steps_to_latent() -> list[io.Input]:
     ]
 
 
+def denoise_input(also: str = "") -> io.Float.Input:
+    """How much is denoised, as in KSampler. also: what the tooltip says beside that."""
+    tooltip = f"How much of the latent is denoised{also}."
+    return io.Float.Input("denoise", default=1.0, min=0.0, max=1.0, step=0.01, tooltip=tooltip)
+
+
 def latent_output(tooltip: str = "The denoised latent.") -> io.Latent.Output:
     """The LATENT that a sampler returns."""
     return io.Latent.Output("latent", display_name="latent", tooltip=tooltip)

@@ -10,6 +10,7 @@ from . import page
 from .checked import checked
 from .engine.warned import warnings
 from .inputs import (
+    denoise_input,
     evaluation_input,
     latent_output,
     pair_inputs,
@@ -55,9 +56,7 @@ class DeRaDiffLambdaSweep(io.ComfyNode):
                 ),
                 seed_input("seed"),
                 *steps_to_latent(),
-                io.Float.Input(
-                    "denoise", default=1.0, min=0.0, max=1.0, step=0.01, tooltip="How much of the latent is denoised."
-                ),
+                denoise_input(),
                 evaluation_input(),
                 io.Boolean.Input(
                     "baseline",

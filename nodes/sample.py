@@ -12,7 +12,16 @@ from . import page
 from .checked import checked
 from .engine.outcome import Reused
 from .engine.warned import warnings
-from .inputs import how_inputs, lambda_input, latent_output, pair_inputs, realigned, seed_input, steps_to_latent
+from .inputs import (
+    denoise_input,
+    how_inputs,
+    lambda_input,
+    latent_output,
+    pair_inputs,
+    realigned,
+    seed_input,
+    steps_to_latent,
+)
 from .runs.measured import measured_sample
 from .runs.sampling import Settings
 from .runs.sweep import Pair
@@ -72,14 +81,7 @@ class DeRaDiffKSampler(io.ComfyNode):
                 lambda_input(),
                 seed_input("seed"),
                 *steps_to_latent(),
-                io.Float.Input(
-                    "denoise",
-                    default=1.0,
-                    min=0.0,
-                    max=1.0,
-                    step=0.01,
-                    tooltip="How much of the latent is denoised; below 1 its composition is kept.",
-                ),
+                denoise_input("; below 1 its composition is kept"),
                 *how_inputs(),
             ],
             outputs=[latent_output(), kl_output()],

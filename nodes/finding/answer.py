@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
-
+from ..runs.sweep import joined
 from ..wires import REALIGNED, Entry, Scores, Sweep
 from .finder import Finder, Key
 
@@ -24,9 +23,7 @@ def swept(finder: Finder, best: float) -> Swept:
     """Every lambda of some blocks, with the lowest and the best among them where both were sampled of one block."""
     strengths, blocks = _rectangle(finder, best)
     keys = [(block, strength) for strength in strengths for block in blocks]
-    first = finder.samples[keys[0]].latent
-    kept = {key: value for key, value in first.items() if key not in ("noise_mask", "batch_index")}
-    latent = {**kept, "samples": torch.cat([finder.samples[key].latent["samples"] for key in keys])}
+    latent = joined([finder.samples[key].latent for key in keys])
     entries = tuple(_entry(finder, strength, blocks) for strength in strengths)
     task, search = finder.task, finder.search
     scores = Scores(task.scorer.name, tuple(search.scores[block][strength] for block, strength in keys))

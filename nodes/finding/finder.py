@@ -51,8 +51,7 @@ class Finder:
         while asks := self.search.round():
             wanted = [(ask.block, strength) for ask in asks for strength in ask.strengths]
             for key in wanted:
-                if key not in self.samples:
-                    self.samples[key] = self._sample(key, bar)
+                self.sample(key, bar)
             for keys in self._batches(wanted):
                 self._judge(keys)
             looked()
@@ -63,7 +62,7 @@ class Finder:
         return decoded.reshape(-1, *decoded.shape[-3:])
 
     def sample(self, key: Key, bar: Bar) -> None:
-        """Sample one image more than the search asked for."""
+        """Sample an image unless it has been sampled."""
         if key not in self.samples:
             self.samples[key] = self._sample(key, bar)
 

@@ -44,6 +44,25 @@ class Clock:
         return (now - begin) / (done - before) * (self._whole - done) if done > before else None
 
 
+class Stage:
+    """Tells how far some work is, but not too often."""
+
+    def __init__(self, tell: Tell) -> None:
+        """tell: is given it as js/run/under_way.js reads it."""
+        self._tell = tell
+        self._told = -math.inf
+
+    def begin(self, place: dict[str, Any], left: float | None) -> None:
+        """A run begins. place: lambda, method, number and count. left: seconds, None if unknown."""
+        self._told = time.perf_counter()
+        self._tell({**place, "left": left})
+
+    def go_on(self, place: dict[str, Any], left: float | None) -> None:
+        """The same run goes on."""
+        if time.perf_counter() - self._told >= _EVERY:
+            self.begin(place, left)
+
+
 class Sheet:
     """The images of a sweep's runs in one, row by row in a square; black where none has come yet."""
 
@@ -70,25 +89,24 @@ class Showing:
 
     def __init__(self, model: ModelPatcher, parts: Sequence[Part], steps: int, tell: Tell) -> None:
         """model: whose latents are previewed. tell: is given how far the sweep is, as js/run/under_way.js reads it."""
-        self._parts, self._steps, self._tell = parts, steps, tell
+        self._parts, self._steps, self._stage = parts, steps, Stage(tell)
         self._bar = comfy.utils.ProgressBar(steps * len(parts))
         self._previewer, self._live = _previewer(model)
         self._sheet = Sheet(len(parts), latent_preview.MAX_PREVIEW_RESOLUTION)
         self._clock = Clock(steps * sum(part.models for part in parts))
-        self._told = -math.inf
 
     def run(self, index: int) -> Callback:
         """The callback of one run; that it begins is said now."""
         before = self._steps * sum(part.models for part in self._parts[:index])
-        self._say(index, self._clock.left(before) if index else None)
+        part = self._parts[index]
+        place = {"lambda": part.weight, "method": part.method, "number": index + 1, "count": len(self._parts)}
+        self._stage.begin(place, self._clock.left(before) if index else None)
 
         def callback(step: int, denoised: torch.Tensor, x: torch.Tensor, steps: int) -> None:
             preview = self._preview(index, denoised, finished=step + 1 >= steps)
             self._bar.update_absolute(index * steps + step + 1, len(self._parts) * steps, preview)
             share = (step + 1) / steps * self._steps
-            left = self._clock.left(before + share * self._parts[index].models)
-            if time.perf_counter() - self._told >= _EVERY:
-                self._say(index, left)
+            self._stage.go_on(place, self._clock.left(before + share * part.models))
 
         return callback
 
@@ -96,18 +114,17 @@ class Showing:
         """Core's preview with the runs so far in it; where previews are off, when a run has finished."""
         if self._previewer is None or not (finished or self._live):
             return None
-        latent = denoised.tensors[0] if denoised.is_nested else denoised  # type: ignore[attr-defined]
-        found = self._previewer.decode_latent_to_preview_image("JPEG", latent)
+        found = preview(self._previewer, denoised)
         if found is None:  # another pack's previewer, which shows its images by itself
             return None
         kind, image, size = found
         return kind, self._sheet.put(index, image), size
 
-    def _say(self, index: int, left: float | None) -> None:
-        self._told = time.perf_counter()
-        part = self._parts[index]
-        place = {"lambda": part.weight, "method": part.method, "number": index + 1, "count": len(self._parts)}
-        self._tell({**place, "left": left})
+
+def preview(previewer: latent_preview.LatentPreviewer, denoised: torch.Tensor) -> tuple | None:
+    """Core's preview of a latent, of a nested one the first; None from another pack's previewer that shows its images by itself."""
+    latent = denoised.tensors[0] if denoised.is_nested else denoised  # type: ignore[attr-defined]
+    return previewer.decode_latent_to_preview_image("JPEG", latent)
 
 
 def _previewer(model: ModelPatcher) -> tuple[latent_preview.LatentPreviewer | None, bool]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from comfy.model_patcher import ModelPatcher
@@ -55,9 +54,8 @@ def sweep(
     plan = [(REALIGNED, weight) for weight in weights] + [(INTERPOLATED, weight) for weight in weights if baseline]
     parts = [Part(weight.value, method, _models(method, weight, measure_kl)) for method, weight in plan]
     showing = Showing(pair.reference, parts, settings.steps, tell)
-    latents: list[torch.Tensor] = []
+    latents: list[dict] = []
     entries: list[Entry] = []
-    out: dict[str, Any] = {}
     for index, (method, weight) in enumerate(plan):
         run = (settings, positive, negative, latent, showing.run(index))
         begin = time.perf_counter()
@@ -68,10 +66,15 @@ def sweep(
             model = measured_from(model, pair.reference) if measure_kl else model
         out, outcome = measured_sample(model, *run, everywhere=measure_kl)
         seconds = time.perf_counter() - begin
-        latents.append(out["samples"])
+        latents.append(out)
         entries.append(Entry(weight.value, method, seconds, outcome.divergence.kl, outcome.divergence.error))
-    batch = {key: value for key, value in out.items() if key not in ("noise_mask", "batch_index")}
-    return {**batch, "samples": torch.cat(latents)}, Sweep(tuple(entries), latents[0].shape[0])
+    return joined(latents), Sweep(tuple(entries), latents[0]["samples"].shape[0])
+
+
+def joined(latents: Sequence[dict]) -> dict:
+    """The LATENT of all runs, in their order. What belongs to the samples of one run alone is left out."""
+    kept = {key: value for key, value in latents[-1].items() if key not in ("noise_mask", "batch_index")}
+    return {**kept, "samples": torch.cat([latent["samples"] for latent in latents])}
 
 
 def _check_baseline(pair: Pair, weights: Sequence[Weight]) -> None:

@@ -79,6 +79,21 @@ class Ask:
     winner: float | None = None
 
 
+@dataclass(frozen=True)
+class _Look:
+    """What the scores mean, both judges', when there were so many.
+
+    falls: the places of the held-out judge's best lambda and of the first above it at which it surely judges worse, None if there is none.
+    standing: of the lambdas below that one.
+    """
+
+    spent: int
+    scores: Posterior
+    held_out: Posterior | None
+    falls: tuple[int, int] | None
+    standing: Standing
+
+
 @dataclass
 class Search:
     """A search over candidate lambdas, rising. Search.restored makes one of a state.
@@ -106,7 +121,7 @@ class Search:
             raise ValueError(f"indifference: expected more than 0 and less than 1, got {self.indifference:g}.")
         self._model = _model(self.strengths)
         self._places = {strength: place for place, strength in enumerate(self.strengths)}
-        self._seen: tuple[int, Standing] | None = None
+        self._seen: _Look | None = None
 
     @property
     def spent(self) -> int:
@@ -144,11 +159,12 @@ class Search:
         """What may be said now. Raises ValueError before the first block has been scored."""
         if not any(len(scores) > 1 for scores in self.scores.values()):
             raise ValueError("The search has no scores yet: not one block of images was finished.")
-        now = self._standing()
+        look = self._look()
+        now = look.standing
         settled = self._settled(now)
         ends = now.alike((1 + self.confidence) / 2) if settled else None  # half the doubt: they stand where it runs out
         chances = zip(self.strengths, now.chances, strict=False)  # up to where a held-out judge falls
-        curve = Curve.of(self._posterior(self.scores), self.confidence)
+        curve = Curve.of(look.scores, self.confidence)
         return Found(
             self.strengths[now.best],
             min(now.chance, _SUREST),
@@ -158,8 +174,8 @@ class Search:
             0.0 if settled else max(self.spent * (now.effort(self.confidence) - 1), self._untrusted(now)),
             self._gain(self.strengths[now.best]),
             curve,
-            Curve.of(self._posterior(self.held_out), self.confidence) if self.held_out else None,
-            self._turning(curve),
+            Curve.of(look.held_out, self.confidence) if look.held_out else None,
+            self._turning(look, curve),
             self.spent,
         )
 
@@ -197,7 +213,7 @@ class Search:
         """The blocks of the next round, none when the search has ended."""
         if not self.asks:
             return self._blocks(_FIRST_BLOCKS, self._first())
-        now, left = self._standing(), self.budget - self.spent
+        now, left = self._look().standing, self.budget - self.spent
         settled, confirmed = self._settled(now), self._fresh(self.strengths[now.best])
         fresh = max(_FRESH, self.budget // _FRESH_SHARE)
         images = max(_ROUND, self.spent // _ROUND_SHARE)
@@ -224,27 +240,21 @@ class Search:
             [{self._places[each]: score for each, score in of.items()} for of in scored.values()]
         )
 
-    def _standing(self) -> Standing:
+    def _look(self) -> _Look:
         """The state now; it is worked out once for each number of scores."""
-        if self._seen is None or self._seen[0] != self.spent:
-            falls = self._falls()
-            posterior = self._posterior(self.scores).up_to(falls[1] - 1 if falls else len(self.strengths) - 1)
+        if self._seen is None or self._seen.spent != self.spent:
+            curve, second = self._posterior(self.scores), self._posterior(self.held_out) if self.held_out else None
+            falls = falling(second, self.confidence) if second and len(self.held_out) >= _TRUSTED else None
             winners = [ask.winner for ask in self.asks if ask.winner is not None and ask.block in self.scores]
             confirmed = self._places[winners[-1]] if winners else None
-            self._seen = (self.spent, standing(posterior, self.indifference, confirmed))
-        return self._seen[1]
+            below = curve.up_to(falls[1] - 1 if falls else len(self.strengths) - 1)
+            self._seen = _Look(self.spent, curve, second, falls, standing(below, self.indifference, confirmed))
+        return self._seen
 
-    def _falls(self) -> tuple[int, int] | None:
-        """The places of the held-out judge's best lambda and of the first above it at which it surely judges worse."""
-        if len(self.held_out) < _TRUSTED:
+    def _turning(self, look: _Look, curve: Curve) -> Turning | None:
+        if look.falls is None:
             return None
-        return falling(self._posterior(self.held_out), self.confidence)
-
-    def _turning(self, curve: Curve) -> Turning | None:
-        falls = self._falls()
-        if falls is None:
-            return None
-        at, below = falls
+        at, below = look.falls
         rises = max(curve.middle[at + 1 :]) > curve.middle[at]
         return Turning(self.strengths[at], self.strengths[below], rises)
 
