@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -43,24 +44,30 @@ def _alone(page: Page) -> list[str]:
     )
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.fixture(scope="module", params=MODES)
+def english(request: pytest.FixtureRequest, server: comfyui.Server, chromium: Browser) -> Iterator[Page]:
+    page = browser.opened(chromium, server, Comfy_VueNodes_Enabled=request.param == "nodes2")
+    yield page
+    page.context.close()
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_info_button_shows_the_help_page_and_its_image(
-    server: comfyui.Server, chromium: Browser, language: str, mode: str
+    english: Page, server: comfyui.Server, language: str, request: pytest.FixtureRequest
 ) -> None:
-    page = browser.opened(chromium, server, Comfy_VueNodes_Enabled=mode == "nodes2", Comfy_Locale=language)
-    try:
-        labels = _alone(page)
-        page.wait_for_timeout(500)  # until the node is drawn
-        page.mouse.click(*_TITLE)
-        page.get_by_test_id("info-button").first.click()
-        content = page.locator(".node-help-content").first
-        expect(content.get_by_role("heading", name=_heading(language), exact=True)).to_be_visible()
-        expect(content.locator("img").first).to_be_attached()
-        page.wait_for_function("() => document.querySelector('.node-help-content img').naturalWidth > 250")
-        page.screenshot(path=browser.SCREENSHOTS / f"help-{browser.version(page)[1]}-{mode}-{language}.png")
-        if language in ("ja", "zh") and browser.version(page) >= MERGED:
-            words = (comfyui.CHECKOUT / "locales" / language / "nodeDefs.json").read_text("utf-8")
-            assert json.loads(words)[KIND]["inputs"]["reference"]["name"] in labels
-    finally:
-        page.context.close()
+    page = english
+    server.post("/api/settings/Comfy.Locale", language)
+    browser.reload(page)
+    labels = _alone(page)
+    page.wait_for_timeout(500)  # until the node is drawn
+    page.mouse.click(*_TITLE)
+    page.get_by_test_id("info-button").first.click()
+    content = page.locator(".node-help-content").first
+    expect(content.get_by_role("heading", name=_heading(language), exact=True)).to_be_visible()
+    expect(content.locator("img").first).to_be_attached()
+    page.wait_for_function("() => document.querySelector('.node-help-content img').naturalWidth > 250")
+    mode = request.node.callspec.params["english"]
+    page.screenshot(path=browser.SCREENSHOTS / f"help-{browser.version(page)[1]}-{mode}-{language}.png")
+    if language in ("ja", "zh") and browser.version(page) >= MERGED:
+        words = (comfyui.CHECKOUT / "locales" / language / "nodeDefs.json").read_text("utf-8")
+        assert json.loads(words)[KIND]["inputs"]["reference"]["name"] in labels

@@ -38,11 +38,18 @@ def untouched(request: pytest.FixtureRequest, server: comfyui.Server, chromium: 
     page.context.close()
 
 
+_NOT_OFFERED = """() => window.app.graph.nodes.flatMap((node) => (node.widgets ?? [])
+  .filter(({ value, options }) => Array.isArray(options?.values) && !options.values.includes(value))
+  .map(({ name, value }) => `${node.type}.${name}: ${value}`))"""
+
+
 @every_workflow
-def test_no_node_covers_another_or_leaves_its_group(untouched: CurvePage, path: Path) -> None:
+def test_an_opened_workflow_has_room_around_every_node_and_knows_every_value(untouched: CurvePage, path: Path) -> None:
+    """A value that its list lacks would make the page say that a model is missing which is there."""
     page = untouched.page
     page.evaluate("window.app.clean()")
     browser.load_workflow(page, _workflow(path))
+    assert page.evaluate(_NOT_OFFERED) == []
     boxes.show_all(page)
     found = boxes.measured(page)
     front_end = ".".join(map(str, browser.version(page)))
@@ -52,16 +59,6 @@ def test_no_node_covers_another_or_leaves_its_group(untouched: CurvePage, path: 
     for node in found["nodes"]:
         frames = [frame for frame in found["groups"] if boxes.inside(node["box"], frame)]
         assert len(frames) == (node["kind"] != "MarkdownNote"), (node["name"], node["box"], found["groups"])
-
-
-@every_workflow
-def test_every_value_is_one_that_its_list_offers(untouched: CurvePage, path: Path) -> None:
-    """Else the page says that a model is missing which is there."""
-    browser.load_workflow(untouched.page, _workflow(path))
-    missing = """() => window.app.graph.nodes.flatMap((node) => (node.widgets ?? [])
-      .filter(({ value, options }) => Array.isArray(options?.values) && !options.values.includes(value))
-      .map(({ name, value }) => `${node.type}.${name}: ${value}`))"""
-    assert untouched.page.evaluate(missing) == []
 
 
 @pytest.fixture(params=MODES)

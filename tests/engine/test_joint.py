@@ -64,16 +64,16 @@ def test_families(request: pytest.FixtureRequest, zoo: Zoo, family: str, cfg: fl
 
 
 @pytest.mark.parametrize("only", ["attn2", "in_layers", "time_embed", "emb_layers", "proj_in"])
-def test_layers_of_every_kind(zoo: Zoo, sd15: Pair, only: str) -> None:
+def test_layers_of_every_kind(zoo: Zoo, wide_sd15: Pair, only: str) -> None:
     """Linears over tokens, convolutions, and what sees the timesteps alone."""
-    aligned = engine.lora_pair(sd15.reference, zoo.lora_path("sd15", 21, only=only, scale=1.0))
-    _assert_same(sd15.reference, aligned, sd15.task, [4])
+    aligned = engine.lora_pair(wide_sd15.reference, zoo.lora_path("sd15", 21, only=only, scale=1.0))
+    _assert_same(wide_sd15.reference, aligned, wide_sd15.task, [4])
 
 
-def test_a_lora_of_the_reference_alone(zoo: Zoo, sd15: Pair) -> None:
+def test_a_lora_of_the_reference_alone(zoo: Zoo, wide_sd15: Pair) -> None:
     """The aligned model takes the reference's away and adds its own."""
-    reference = engine.with_lora(sd15.reference, zoo.lora_path("sd15", 4, rank=2), 0.8)
-    _assert_same(reference, engine.with_lora(sd15.reference, zoo.lora_path("sd15", 3)), sd15.task, [4])
+    reference = engine.with_lora(wide_sd15.reference, zoo.lora_path("sd15", 4, rank=2), 0.8)
+    _assert_same(reference, engine.with_lora(wide_sd15.reference, zoo.lora_path("sd15", 3)), wide_sd15.task, [4])
 
 
 def test_fused_projections(sd3: Pair) -> None:
@@ -113,21 +113,23 @@ def _changed(name: str, positive: list) -> list:
 @pytest.mark.parametrize(
     ("name", "joint"), [("several", [8]), ("mask", [6]), ("area", [4, 4]), ("timestep range", [4])]
 )
-def test_conditionings(sd15: Pair, sd15_lora: Pair, name: str, joint: list[int]) -> None:
-    task = replace(sd15.task, positive=_changed(name, sd15.task.positive))
-    reference, aligned = sd15_lora.reference, sd15_lora.aligned
+def test_conditionings(wide_sd15: Pair, wide_sd15_lora: Pair, name: str, joint: list[int]) -> None:
+    task = replace(wide_sd15.task, positive=_changed(name, wide_sd15.task.positive))
+    reference, aligned = wide_sd15_lora.reference, wide_sd15_lora.aligned
     ours, rows = _rows(realign(reference, aligned, 0.4), task)
     apart, _ = _rows(realign(_apart(reference), _apart(aligned), 0.4), task)
     assert sorted(rows) == sorted(joint * task.steps)
     assert engine.difference(ours, apart) < CLOSE
-    assert engine.difference(ours, engine.by_us(reference, aligned, 0.4, sd15.task)) > 1e-3
+    assert engine.difference(ours, engine.by_us(reference, aligned, 0.4, wide_sd15.task)) > 1e-3
 
 
-def _three(zoo: Zoo, sd15: Pair, change: Callable[[ModelPatcher], ModelPatcher] = lambda model: model) -> ModelPatcher:
+def _three(
+    zoo: Zoo, wide_sd15: Pair, change: Callable[[ModelPatcher], ModelPatcher] = lambda model: model
+) -> ModelPatcher:
     """Two LoRAs on one reference."""
-    model = change(sd15.reference)
+    model = change(wide_sd15.reference)
     for seed, weight in ((3, 0.5), (4, 0.3)):
-        model = realign(model, change(engine.lora_pair(sd15.reference, zoo.lora_path("sd15", seed))), weight)
+        model = realign(model, change(engine.lora_pair(wide_sd15.reference, zoo.lora_path("sd15", seed))), weight)
     return model
 
 
@@ -139,43 +141,43 @@ def _room_for(monkeypatch: pytest.MonkeyPatch, model: ModelPatcher, rows: int) -
 
 @pytest.mark.parametrize(("room", "expected"), [(6, [6]), (3, [3, 3]), (2, [2, 2, 2]), (1, [1] * 6), (0, [1] * 6)])
 def test_three_models_in_as_much_memory_as_there_is(
-    zoo: Zoo, sd15: Pair, monkeypatch: pytest.MonkeyPatch, room: int, expected: list[int]
+    zoo: Zoo, wide_sd15: Pair, monkeypatch: pytest.MonkeyPatch, room: int, expected: list[int]
 ) -> None:
     """Chunks of three mix the rows of two models in one pass."""
-    apart = engine.by_core(_three(zoo, sd15, _apart), sd15.task)
-    model = _three(zoo, sd15)
-    engine.by_core(model, sd15.task)  # loaded while there is memory
+    apart = engine.by_core(_three(zoo, wide_sd15, _apart), wide_sd15.task)
+    model = _three(zoo, wide_sd15)
+    engine.by_core(model, wide_sd15.task)  # loaded while there is memory
     _room_for(monkeypatch, model, room)
-    ours, rows = _rows(model, sd15.task)
-    assert rows == expected * sd15.task.steps
+    ours, rows = _rows(model, wide_sd15.task)
+    assert rows == expected * wide_sd15.task.steps
     assert engine.difference(ours, apart) < CLOSE
 
 
 @pytest.mark.parametrize(("room", "expected"), [(4, [4]), (2, [2, 2]), (1, [1] * 4)])
 def test_a_pair_in_as_much_memory_as_there_is(
-    sd15_lora: Pair, monkeypatch: pytest.MonkeyPatch, room: int, expected: list[int]
+    wide_sd15_lora: Pair, monkeypatch: pytest.MonkeyPatch, room: int, expected: list[int]
 ) -> None:
-    model = realign(sd15_lora.reference, sd15_lora.aligned, 0.4)
-    whole = engine.by_core(model, sd15_lora.task)
+    model = realign(wide_sd15_lora.reference, wide_sd15_lora.aligned, 0.4)
+    whole = engine.by_core(model, wide_sd15_lora.task)
     _room_for(monkeypatch, model, room)
-    ours, rows = _rows(model, sd15_lora.task)
-    assert rows == expected * sd15_lora.task.steps
+    ours, rows = _rows(model, wide_sd15_lora.task)
+    assert rows == expected * wide_sd15_lora.task.steps
     assert engine.difference(ours, whole) < CLOSE
 
 
-def test_only_models_that_count_are_in_the_batch(zoo: Zoo, sd15: Pair) -> None:
+def test_only_models_that_count_are_in_the_batch(zoo: Zoo, wide_sd15: Pair) -> None:
     """Weights 0.5 and 0.5 leave the reference out, though its module runs both."""
-    model = realign(sd15.reference, engine.lora_pair(sd15.reference, zoo.lora_path("sd15", 3)), 0.5)
-    model = realign(model, engine.lora_pair(sd15.reference, zoo.lora_path("sd15", 4)), 0.5)
-    _, rows = _rows(model, sd15.task)
-    assert sum(rows) == 4 * sd15.task.steps
+    model = realign(wide_sd15.reference, engine.lora_pair(wide_sd15.reference, zoo.lora_path("sd15", 3)), 0.5)
+    model = realign(model, engine.lora_pair(wide_sd15.reference, zoo.lora_path("sd15", 4)), 0.5)
+    _, rows = _rows(model, wide_sd15.task)
+    assert sum(rows) == 4 * wide_sd15.task.steps
 
 
-def test_a_model_of_its_own_beside_a_lora_pair(zoo: Zoo, sd15: Pair, sd15_lora: Pair) -> None:
-    model = realign(realign(sd15.reference, sd15_lora.aligned, 0.4), sd15.aligned, 0.5)
-    with shaped.counted(sd15.aligned.model.diffusion_model) as others:
-        ours, rows = _rows(model, sd15.task)
+def test_a_model_of_its_own_beside_a_lora_pair(zoo: Zoo, wide_sd15: Pair, wide_sd15_lora: Pair) -> None:
+    model = realign(realign(wide_sd15.reference, wide_sd15_lora.aligned, 0.4), wide_sd15.aligned, 0.5)
+    with shaped.counted(wide_sd15.aligned.model.diffusion_model) as others:
+        ours, rows = _rows(model, wide_sd15.task)
     assert (rows, others) == ([4] * 3, [2] * 3)
     merged = engine.with_lora(zoo.load("sd15"), zoo.lora_path("sd15", 3))
-    expected = engine.by_hand([sd15.reference, merged, sd15.aligned], [0.1, 0.4, 0.5], sd15.task)
+    expected = engine.by_hand([wide_sd15.reference, merged, wide_sd15.aligned], [0.1, 0.4, 0.5], wide_sd15.task)
     assert engine.difference(ours, expected) < engine.ROUNDING

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -211,16 +211,24 @@ def conditioning(kind: str, seed: int) -> list:
     return [[torch.randn(1, 77, width, generator=rng), extra]]
 
 
-def empty_latent(kind: str, batch: int = 1) -> dict:
-    """An empty LATENT of 8x8 (three frames of it for a video model)."""
+def empty_latent(kind: str, batch: int = 1, side: int = 4) -> dict:
+    """An empty LATENT of side x side (three frames of it for a video model)."""
     frames = (3,) if kind == "wan" else ()
-    return {"samples": torch.zeros(batch, SIZES[kind][0], *frames, 8, 8)}
+    return {"samples": torch.zeros(batch, SIZES[kind][0], *frames, side, side)}
 
 
-def drawn_latent(kind: str, batch: int = 1, seed: int = 77) -> dict:
+def drawn_latent(kind: str, batch: int = 1, seed: int = 77, side: int = 4) -> dict:
     """A LATENT as an encoded image has it."""
-    empty = empty_latent(kind, batch)["samples"]
+    empty = empty_latent(kind, batch, side)["samples"]
     return {"samples": torch.randn(empty.shape, generator=torch.Generator().manual_seed(seed))}
+
+
+def wider(pair: Pair) -> Pair:
+    """The pair with an empty latent of twice the height and width, for what has places in it."""
+    samples = pair.task.latent["samples"]
+    return replace(
+        pair, task=replace(pair.task, latent={"samples": samples.repeat_interleave(2, -1).repeat_interleave(2, -2)})
+    )
 
 
 def task_for(kind: str, **changes: object) -> Task:

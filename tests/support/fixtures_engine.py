@@ -59,3 +59,27 @@ def wan(zoo: Zoo) -> Pair:
 def sd15_lora(zoo: Zoo, sd15: Pair) -> Pair:
     """The SD1.5-class reference and the same with a LoRA, on one module."""
     return Pair(sd15.reference, engine.lora_pair(sd15.reference, zoo.lora_path("sd15", 3)), sd15.task)
+
+
+@pytest.fixture
+def wide_sd15(sd15: Pair) -> Pair:
+    """With a latent of 8x8, for what has places in it."""
+    return engine.wider(sd15)
+
+
+@pytest.fixture
+def wide_sd15_lora(sd15_lora: Pair) -> Pair:
+    """With a latent of 8x8, for what has places in it."""
+    return engine.wider(sd15_lora)
+
+
+@pytest.fixture
+def wide_sd3(sd3: Pair) -> Pair:
+    """With a latent of 8x8, for what has places in it."""
+    return engine.wider(sd3)
+
+
+@pytest.fixture
+def wide_wan(wan: Pair) -> Pair:
+    """With a latent of 8x8, for what has places in it."""
+    return engine.wider(wan)

@@ -87,8 +87,8 @@ NODES: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "text": ("CheckpointLoaderSimple", {"ckpt_name": "whole.safetensors"}),
     "prompt": ("CLIPTextEncode", {"text": "a", "clip": ["text", 1]}),
-    "latent": ("EmptyLatentImage", {"width": 64, "height": 64, "batch_size": 1}),
-    "mask": ("SolidMask", {"value": 1.0, "width": 64, "height": 64}),
+    "latent": ("EmptyLatentImage", {"width": 32, "height": 32, "batch_size": 1}),
+    "mask": ("SolidMask", {"value": 1.0, "width": 32, "height": 32}),
     "images": ("EmptyImage", {"width": 64, "height": 64, "batch_size": 2, "color": 255}),
 }
 SHARES = {  # of the prompts; those of one node follow each other, so that the server keeps what is before it
