@@ -1,0 +1,157 @@
+"""The workers on Ray: as many actors as the cluster has room for, where Ray puts them, restarted by Ray where they die.
+Knows what a worker is, not what it is given to do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import os
+import sys
+from collections import defaultdict
+from collections.abc import Awaitable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import ray
+from ray import cloudpickle
+from ray.exceptions import RayActorError, RayError, RayTaskError
+
+from .dispatch import Lost, Useless
+from .fingerprint import Fingerprint, differences
+from .recipe import Recipe
+from .rows import Row
+from .server import Settings
+from .store import Record
+from .worker import Worker
+
+LOG = logging.getLogger("deradiff")
+_STARTING = 2  # at once on one machine: each reads its models from the same disk
+_CONNECT_LIMIT = 30  # seconds
+
+
+@dataclass(frozen=True)
+class Slot:
+    """What of a machine one worker takes: a GPU, or a CPU where there are to be none."""
+
+    gpu: bool
+
+    @property
+    def resources(self) -> dict[str, float]:
+        """A worker on a GPU waits for it most of the time, and takes no CPU from Ray."""
+        return {"num_gpus": 1, "num_cpus": 0} if self.gpu else {"num_gpus": 0, "num_cpus": 1}
+
+    def room(self) -> int:
+        """How many workers the machines that are up now could hold."""
+        kind = "GPU" if self.gpu else "CPU"
+        return sum(int(node["Resources"].get(kind, 0)) for node in ray.nodes() if node["Alive"])
+
+
+def connect(address: str, slot: Slot, workers: int, dashboard: bool = False) -> None:
+    """Join the cluster at the address, or begin one on this machine. Raises ValueError if there is none."""
+    cloudpickle.register_pickle_by_value(sys.modules["deradiff"])  # the workers need no copy of this folder
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    if not address:
+        cpus = None if slot.gpu or not workers else max(workers, 1)
+        ray.init(address="local", num_cpus=cpus, include_dashboard=dashboard, **quiet)
+        return
+    os.environ.setdefault("RAY_gcs_rpc_server_connect_timeout_s", str(_CONNECT_LIMIT))
+    try:
+        ray.init(address=address, **quiet)
+    except (ConnectionError, RuntimeError, ValueError, RayError) as error:
+        raise ValueError(
+            f"--address: no Ray cluster answers at {address!r} ({_first_line(error)}). Start one by `ray start --head` there, with the same "
+            "version of Ray and the same token (RAY_AUTH_TOKEN), or leave --address out to use this machine."
+        ) from error
+
+
+class Fleet:
+    """The workers of one run. models: what all of them must have, as soon as the first has told."""
+
+    def __init__(self, slot: Slot, settings: Settings, out: str, token: str, most: int = 0, limit: float = 0.0) -> None:
+        """most: workers, 0 for as many as there is room for. limit: seconds a row may take, 0 for any."""
+        self._slot, self._most = slot, most
+        self._actor = ray.remote(Worker).options(max_restarts=-1, **slot.resources)
+        self._arguments = (settings, out, limit)
+        self.token = token
+        self.starting: dict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(_STARTING))
+        self.workers: list[RayWorker] = []
+        self.recipe: Recipe | None = None
+        self.models: Fingerprint = {}
+        self._of = ""
+
+    def grow(self) -> list[RayWorker]:
+        """Add workers to where there is room now; those that were added."""
+        room = self._slot.room()
+        wanted = min(room, self._most) if self._most else room
+        new = [self._worker(number) for number in range(len(self.workers), wanted)]
+        self.workers += new
+        return new
+
+    def check(self, worker: str, found: Fingerprint) -> None:
+        """Raise Useless if a worker is not like the first one."""
+        if not self.models:
+            self.models, self._of = found, worker
+        differing = differences(self.models, found, (f"{self._of} has", f"{worker} has"))
+        if differing:
+            raise Useless("it is not like the others, so its images could not be compared. " + "; ".join(differing))
+
+    async def close(self) -> None:
+        """End the workers and their ComfyUIs."""
+        closing = [asyncio.wrap_future(worker.actor.close.remote().future()) for worker in self.workers]
+        if closing:
+            await asyncio.wait(closing, timeout=15)
+        for worker in self.workers:
+            ray.kill(worker.actor)
+
+    def _worker(self, number: int) -> RayWorker:
+        return RayWorker(f"worker-{number}", self._actor.remote(*self._arguments), self)
+
+
+class RayWorker:
+    """dispatch.Remote over an actor."""
+
+    def __init__(self, name: str, actor: Any, fleet: Fleet) -> None:
+        self.name, self.actor, self._fleet = name, actor, fleet
+        self.pid = 0
+
+    async def up(self) -> dict[str, Any]:
+        """Have its ComfyUI run; the /object_info. Raises Lost or Useless."""
+        node = await _asked(self.actor.node.remote())
+        async with self._fleet.starting[node]:
+            self.pid = await _asked(self.actor.start.remote(self.name, self._fleet.token))
+        return await _asked(self.actor.nodes.remote())
+
+    async def start(self) -> None:
+        """Have its ComfyUI run with the fleet's recipe and the models that all have. Raises Lost or Useless."""
+        node = await _asked(self.actor.node.remote())
+        async with self._fleet.starting[node]:
+            self.pid = await _asked(self.actor.start.remote(self.name, self._fleet.token))
+            found = await _asked(self.actor.prepare.remote(self._fleet.recipe))
+        self._fleet.check(self.name, found)
+
+    async def run(self, rows: Sequence[Row], again: bool) -> list[Record]:
+        """See Worker.run. Raises Lost, and OSError where a disk is full."""
+        return await _asked(self.actor.run.remote([asdict(row) for row in rows], again))
+
+
+async def _asked(reference: Awaitable[Any]) -> Any:
+    """What an actor answers. Raises Lost if it is gone or failed, Useless if it raised ValueError, OSError if a disk is full."""
+    try:
+        return await reference
+    except RayTaskError as error:
+        cause = error.cause
+        if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise OSError(cause.errno, str(cause)) from error
+        if isinstance(cause, ValueError):
+            raise Useless(str(cause)) from error
+        raise Lost(str(cause)) from error
+    except RayActorError as error:
+        raise Lost(f"its process died ({_first_line(error)})") from error
+    except RayError as error:
+        raise Lost(_first_line(error)) from error
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
