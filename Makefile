@@ -1,13 +1,16 @@
 # Everything a person runs. The environment is set up on first use, outside the checkout (demo/environment.py).
 ENVIRONMENT = set -e; found="$$(python3 demo/environment.py $(BROWSER))"; eval "$$found"; export COMFYUI_PATH;
 
-.PHONY: demo serve test test-quick lint env train bench reuse search gpu fidelity
+.PHONY: demo serve evaluate test test-quick lint env train bench reuse search gpu fidelity
 
 demo: ## sample the demo pair at five lambdas into demo/output/
 	@$(ENVIRONMENT) "$$PYTHON" demo/run.py
 
 serve: ## leave that ComfyUI up at http://127.0.0.1:8188
 	@$(ENVIRONMENT) "$$PYTHON" demo/serve.py
+
+evaluate: ## the demo pair over 24 captions, 6 lambdas and 2 seeds on two CPU workers, into demo/output/evaluate/ (ten minutes; resumable)
+	@$(ENVIRONMENT) "$$PYTHON" demo/run_evaluate.py
 
 WORKERS = 2
 test: BROWSER = --browser

@@ -8,7 +8,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Protocol
 
@@ -37,7 +37,7 @@ class Remote(Protocol):
     async def start(self) -> None:
         """Until it can work, however long that takes. Raises Lost if it died on the way, Useless if it cannot ever."""
 
-    async def run(self, rows: Sequence[Row], again: bool) -> list[Record]:
+    def run(self, rows: Sequence[Row], again: bool) -> AsyncIterator[Record]:
         """See Worker.run. Raises Lost."""
 
 
@@ -84,28 +84,24 @@ class Dispatcher:
                 self.working.discard(worker.name)
 
     async def _made(self, worker: Remote, batch: Sequence[Task]) -> None:
-        back: Sequence[Task] = batch
+        left, back = {task.row.key: task for task in batch}, []
         try:
-            records = await worker.run([task.row for task in batch], any(task.lost for task in batch))
-            back = self._noted({task.row.key: task for task in batch}, records)
+            async for record in worker.run([task.row for task in batch], any(task.lost for task in batch)):
+                back += self._noted(left.pop(record["key"]), record)
         except Lost as lost:
-            lost_once_more = (replace(task, lost=task.lost + 1) for task in batch)
-            back = [each for task in lost_once_more for each in self._again(task, str(lost))]
+            for task in left.values():
+                back += self._again(replace(task, lost=task.lost + 1), str(lost))
             raise
         finally:
             await self._give_back(back)
 
-    def _noted(self, tasks: dict[str, Task], records: Sequence[Record]) -> list[Task]:
-        """Note what worked; the tasks that are to be tried again."""
-        back: list[Task] = []
-        for record in records:
-            task = tasks.pop(record["key"])
-            if record["error"] is None:
-                self.worked += 1
-                self._note(record | {"attempts": task.failed + task.lost + 1})
-            else:
-                back += self._again(replace(task, failed=task.failed + 1), record["error"])
-        return [*back, *tasks.values()]
+    def _noted(self, task: Task, record: Record) -> list[Task]:
+        """Note what worked; the task again if it did not, and may yet."""
+        if record["error"] is not None:
+            return self._again(replace(task, failed=task.failed + 1), record["error"])
+        self.worked += 1
+        self._note(record | {"attempts": task.failed + task.lost + 1})
+        return []
 
     def _again(self, task: Task, error: str) -> list[Task]:
         """The task if it has tries left; else its record is this error. Raises ValueError where nothing but errors has come."""

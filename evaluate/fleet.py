@@ -10,7 +10,8 @@ import logging
 import os
 import sys
 from collections import defaultdict
-from collections.abc import Awaitable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -131,15 +132,24 @@ class RayWorker:
             found = await _asked(self.actor.prepare.remote(self._fleet.recipe))
         self._fleet.check(self.name, found)
 
-    async def run(self, rows: Sequence[Row], again: bool) -> list[Record]:
+    async def run(self, rows: Sequence[Row], again: bool) -> AsyncGenerator[Record, None]:
         """See Worker.run. Raises Lost, and OSError where a disk is full."""
-        return await _asked(self.actor.run.remote([asdict(row) for row in rows], again))
+        with _told():
+            async for record in self.actor.run.remote([asdict(row) for row in rows], again):
+                yield await record
 
 
 async def _asked(reference: Awaitable[Any]) -> Any:
-    """What an actor answers. Raises Lost if it is gone or failed, Useless if it raised ValueError, OSError if a disk is full."""
-    try:
+    """What an actor answers. Raises as _told does."""
+    with _told():
         return await reference
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Ray's exceptions as ours: Lost if the actor is gone or failed, Useless if it raised ValueError, OSError if a disk is full."""
+    try:
+        yield
     except RayTaskError as error:
         cause = error.cause
         if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):

@@ -10,7 +10,7 @@ import asyncio
 import errno
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Awaitable, Mapping
 from contextlib import aclosing
 from dataclasses import asdict
 from pathlib import Path
@@ -65,31 +65,31 @@ class Worker:
         self._models = summary(found)
         return found
 
-    async def run(self, rows: list[dict[str, Any]], again: bool) -> list[Record]:
-        """A record for each row that worked and {"key", "error"} for each that did not. again: some may be done already.
+    async def run(self, rows: list[dict[str, Any]], again: bool) -> AsyncGenerator[Record, None]:
+        """A record for each row that worked and {"key", "error"} for each that did not, as they end. again: some may be done already.
 
-        Raises Ended if ComfyUI is gone or takes too long, OSError with ENOSPC if a disk is full.
+        Raises Ended if ComfyUI is gone, TimeoutError if a row takes too long, OSError with ENOSPC if a disk is full.
         """
         assert self._recipe is not None, "prepare() comes first"
-        wanted = [Row(**row) for row in rows]
-        found = {row.key: record_of(self._place, row.key) for row in wanted} if again else {}
-        records = [record for record in found.values() if record]
         prompts: dict[Row, Prompt] = {}
-        for row in wanted:
-            if not found.get(row.key):
-                try:
-                    prompts[row] = self._recipe.prompt(row)
-                except ValueError as error:
-                    records.append({"key": row.key, "error": str(error)})
+        for row in (Row(**row) for row in rows):
+            if again and (record := record_of(self._place, row.key)):
+                yield record
+                continue
+            try:
+                prompts[row] = self._recipe.prompt(row)
+            except ValueError as error:
+                yield {"key": row.key, "error": str(error)}
+        async with aclosing(self._server.run([*prompts.values()])) as ends:
+            for row in prompts:
+                yield await self._record(row, await self._in_time(anext(ends)))
+
+    async def _in_time(self, end: Awaitable[Done]) -> Done:
         try:
-            async with aclosing(self._server.run([*prompts.values()])) as ends:
-                for row in prompts:
-                    done = await asyncio.wait_for(anext(ends), self._limit)
-                    records.append(await self._record(row, done))
-        except (TimeoutError, asyncio.TimeoutError):
+            return await asyncio.wait_for(end, self._limit)
+        except (TimeoutError, asyncio.TimeoutError) as error:
             await self._server.stop()
-            raise TimeoutError(f"A row took longer than {self._limit:.0f} seconds (--row-limit).") from None
-        return records
+            raise TimeoutError(f"a row took longer than {self._limit:.0f} seconds (--row-limit)") from error
 
     async def close(self) -> None:
         await self._server.stop()
