@@ -77,7 +77,7 @@ class Dispatcher:
                     await self._made(worker, batch)
                     starts = 0
             except Lost as lost:
-                LOG.warning("%s: %s", worker.name, lost)
+                LOG.warning("%s is lost for now: %s", worker.name, str(lost).splitlines()[0])
                 if starts >= _STARTS:
                     raise Useless(f"it failed {_STARTS} times, the last time so: {lost}") from lost
             finally:

@@ -6,6 +6,7 @@ import time
 from types import TracebackType
 
 from tqdm import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
 
 from .dispatch import LOG, Dispatcher
 
@@ -21,11 +22,14 @@ class Progress:
         self._moved = time.monotonic()
 
     def __enter__(self) -> Progress:
+        self._above = logging_redirect_tqdm()  # warnings
+        self._above.__enter__()
         return self
 
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
         self.show()
         self._bar.close()
+        self._above.__exit__(None, None, None)
 
     def show(self) -> None:
         dispatcher, now = self._dispatcher, time.monotonic()

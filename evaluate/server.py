@@ -20,14 +20,16 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import psutil
 
 HOST = "127.0.0.1"
 Prompt = dict[str, dict[str, Any]]  # ComfyUI's API format
 Image = dict[str, str]  # ComfyUI's {"filename", "subfolder", "type"}
 
+_FOLDER = "deradiff-worker-"
 _START_LIMIT, _STOP_LIMIT = 300.0, 10.0  # seconds
 _FIXED = ("--listen", "--port", "--base-directory", "--output-directory", "--temp-directory", "--user-directory")
-# ComfyUI under a thread that ends the process when its standard input does: with the process at the other end.
+# ComfyUI under a thread that ends the process when its standard input ends: with the process at the other end, however that ended.
 _LEASHED = """
 import os, runpy, sys, threading
 def leash():
@@ -100,7 +102,8 @@ class Server:
         """Start it, or start it again. Raises ValueError for settings that cannot be, Ended if it does not come up."""
         await self.stop()
         self.settings.check()
-        self._folder = Path(tempfile.mkdtemp(prefix="deradiff-worker-"))
+        _remove_left()
+        self._folder = Path(tempfile.mkdtemp(prefix=f"{_FOLDER}{os.getpid()}-"))
         port = _free_port()
         self.url = f"http://{HOST}:{port}"
         with (self._folder / "log").open("wb") as log:
@@ -166,7 +169,8 @@ class Server:
         return "\n".join(["\nThe end of its log:", *text[-lines:]]) if text else ""
 
     def _command(self, port: int) -> list[str]:
-        command = [self.settings.python, "-c", _LEASHED, str(Path(self.settings.comfyui).resolve() / "main.py")]
+        main = Path(self.settings.comfyui).resolve() / "main.py"
+        command = [self.settings.python, "-c", _LEASHED, str(main)]
         command += ["--listen", HOST, "--port", str(port), "--disable-auto-launch"]
         command += ["--database-url", "sqlite:///:memory:"]
         command += ["--base-directory", self.settings.base] if self.settings.base else []
@@ -237,6 +241,14 @@ class Server:
             if event == "executing" and data["node"] is None:  # when the history has the results
                 return _succeeded((await self.get(f"/history/{queued}"))[queued])
         raise Ended(f"ComfyUI closed the connection.{self.tail()}")
+
+
+def _remove_left() -> None:
+    """The folders of workers that were killed on this machine."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_FOLDER}*-*"):
+        pid = folder.name.removeprefix(_FOLDER).split("-")[0]
+        if pid.isdecimal() and not psutil.pid_exists(int(pid)):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _free_port() -> int:
