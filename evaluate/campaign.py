@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import json
 import os
 import time
 import uuid
@@ -15,7 +16,7 @@ from typing import Any
 import filelock
 import ray
 
-from . import recipe, store
+from . import recipe, store, ui_format
 from .dispatch import LOG, Dispatcher, Lost, Useless
 from .fleet import Fleet, RayWorker, Slot, connect
 from .progress import Progress
@@ -59,6 +60,7 @@ class Campaign:
         began = time.monotonic()
         out = self.options.out if "://" in self.options.out else os.path.abspath(self.options.out)
         place = store.Place(out)
+        self._recipe_without_server()
         store.claim(place, {})
         with _alone(place), _token(place) as token:
             connect(self.options.address, self.slot, self.options.workers, self.options.dashboard)
@@ -104,15 +106,27 @@ class Campaign:
         """The first ComfyUI that is up says how the workflow is read."""
         nodes = await worker.up()
         if fleet.recipe is None:
-            fleet.recipe = recipe.load(
-                self.options.workflow,
-                set_=self.options.set_,
-                scorers=self.options.scorer,
-                held_out=self.options.held_out,
-                object_info=nodes,
-                baseline=self.options.baseline,
-            )
+            fleet.recipe = self._recipe(nodes)
         await worker.start()
+
+    def _recipe(self, nodes: dict[str, Any] | None) -> recipe.Recipe:
+        return recipe.load(
+            self.options.workflow,
+            set_=self.options.set_,
+            scorers=self.options.scorer,
+            held_out=self.options.held_out,
+            object_info=nodes,
+            baseline=self.options.baseline,
+        )
+
+    def _recipe_without_server(self) -> None:
+        """Raise ValueError for what is wrong with the workflow, as far as that can be seen before ComfyUI runs."""
+        try:
+            content = json.loads(self.options.workflow.read_text("utf-8"))
+        except ValueError:
+            content = None  # which recipe.load says better
+        if not ui_format.is_ui(content):
+            self._recipe(None)
 
     async def _rows(self, fleet: Fleet, kept: store.Store, before: set[str]) -> None:
         dispatcher = Dispatcher(self.plan.groups(before), kept.note)

@@ -17,7 +17,7 @@ from .store import Record
 
 LOG = logging.getLogger("deradiff")
 TRIES = 3
-_STARTS = 3  # that fail one after another, until a worker is given up
+_STARTS = 4  # that fail one after another, until a worker is given up
 _PATIENCE = 10  # rows that fail before any works
 
 
@@ -80,6 +80,7 @@ class Dispatcher:
                 LOG.warning("%s is lost for now: %s", worker.name, str(lost).splitlines()[0])
                 if starts >= _STARTS:
                     raise Useless(f"it failed {_STARTS} times, the last time so: {lost}") from lost
+                await asyncio.sleep(starts - 1)
             finally:
                 self.working.discard(worker.name)
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
-import os
+import socket
 import sys
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Awaitable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -29,7 +29,7 @@ from .worker import Worker
 
 LOG = logging.getLogger("deradiff")
 _STARTING = 2  # at once on one machine: each reads its models from the same disk
-_CONNECT_LIMIT = 30  # seconds
+_CONNECT_LIMIT, _CLOSE_LIMIT = 10, 15  # seconds
 
 
 @dataclass(frozen=True)
@@ -57,14 +57,23 @@ def connect(address: str, slot: Slot, workers: int, dashboard: bool = False) -> 
         cpus = None if slot.gpu or not workers else max(workers, 1)
         ray.init(address="local", num_cpus=cpus, include_dashboard=dashboard, **quiet)
         return
-    os.environ.setdefault("RAY_gcs_rpc_server_connect_timeout_s", str(_CONNECT_LIMIT))
     try:
+        _probe(address)
         ray.init(address=address, **quiet)
-    except (ConnectionError, RuntimeError, ValueError, RayError) as error:
+    except (OSError, RuntimeError, ValueError, RayError) as error:
         raise ValueError(
             f"--address: no Ray cluster answers at {address!r} ({_first_line(error)}). Start one by `ray start --head` there, with the same "
             "version of Ray and the same token (RAY_AUTH_TOKEN), or leave --address out to use this machine."
         ) from error
+
+
+def _probe(address: str) -> None:
+    """Raise OSError or ValueError at once where Ray would try for minutes: if nobody listens at HOST:PORT."""
+    if "://" in address:
+        raise ValueError("expected the head's HOST:PORT, such as 10.0.0.1:6379, or auto")
+    host, _, port = address.rpartition(":")
+    if host and port.isdecimal():
+        socket.create_connection((host, int(port)), timeout=_CONNECT_LIMIT).close()
 
 
 class Fleet:
@@ -100,9 +109,11 @@ class Fleet:
 
     async def close(self) -> None:
         """End the workers and their ComfyUIs."""
-        closing = [asyncio.wrap_future(worker.actor.close.remote().future()) for worker in self.workers]
-        if closing:
-            await asyncio.wait(closing, timeout=15)
+        closing = asyncio.gather(
+            *(_asked(worker.actor.close.remote()) for worker in self.workers), return_exceptions=True
+        )
+        with suppress(asyncio.TimeoutError):  # where an actor waits for a machine
+            await asyncio.wait_for(closing, _CLOSE_LIMIT)
         for worker in self.workers:
             ray.kill(worker.actor)
 

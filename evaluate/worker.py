@@ -16,6 +16,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import ray
+
 from .fingerprint import Fingerprint, fingerprint, summary
 from .recipe import Reading, Recipe
 from .rows import Row
@@ -34,8 +36,9 @@ class Worker:
         self._models = self._name = ""
         self._shown: list[dict[str, str]] = []
 
+    @ray.method(max_task_retries=-1)
     async def node(self) -> str:
-        """The machine it is on; answers as soon as Ray has found a place for it."""
+        """The machine it is on; Ray asks until it has found a place for it, again and again where that place goes."""
         return socket.gethostname()
 
     async def start(self, name: str, token: str) -> int:
