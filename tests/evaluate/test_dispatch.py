@@ -117,7 +117,7 @@ def test_a_prompt_that_works_at_the_third_try_worked() -> None:
 
 
 def test_where_nothing_works_the_run_ends_early() -> None:
-    with pytest.raises(ValueError, match="The first 10 rows failed.*no such node"):
+    with pytest.raises(ValueError, match=r"The first 10 rows failed.*no such node"):
         _run(_plan(100), Pretending("worker-0", lambda _row: "no such node"))
 
 
@@ -134,6 +134,6 @@ def test_a_worker_that_never_starts_is_given_up() -> None:
         starts += 1
         raise Lost("ComfyUI stopped while starting")
 
-    with pytest.raises(Useless, match="failed 4 times.*stopped while starting"):
+    with pytest.raises(Useless, match=r"failed 4 times.*stopped while starting"):
         _run(_plan(1), Pretending("worker-0", on_start=start))
     assert starts == 4

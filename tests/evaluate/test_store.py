@@ -103,7 +103,7 @@ def test_a_folder_is_one_recipe_s(tmp_path: Path) -> None:
     store.claim(place, {})
     store.claim(place, {"recipe": "a", "judges": ["warmth"]})
     store.claim(place, {"recipe": "a", "judges": ["warmth"]})
-    with pytest.raises(ValueError, match="another recipe.*recipe: 'a' there, 'b' now"):
+    with pytest.raises(ValueError, match=r"another recipe.*recipe: 'a' there, 'b' now"):
         store.claim(place, {"recipe": "b", "judges": ["warmth"]})
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "photo.jpg").touch()
