@@ -9,7 +9,7 @@ import json
 import os
 import time
 import uuid
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,13 +17,13 @@ import filelock
 import ray
 
 from . import recipe, store, ui_format
+from .crew import Crew
 from .dispatch import LOG, Dispatcher, Lost, Useless
 from .fleet import Fleet, RayWorker, Slot, connect
 from .progress import Progress
 from .rows import Plan
 from .server import Settings
 
-_BREATH, _FLUSH = 1.0, 5.0  # seconds between looks for new machines, and between parts of the table
 _FIRST = 900.0  # seconds that the first workers may take, until the others begin without them
 _TOKEN = "run-of-now-"
 
@@ -80,7 +80,8 @@ class Campaign:
             store.claim(place, identity)
             kept = store.Store(place, judges)
             await self._rows(fleet, kept, kept.resume(again=self.options.retry_failed))
-            return kept.compact()
+            table = store.read(place.url)
+            return len(table) - table["error"].null_count
         finally:
             await fleet.close()
 
@@ -136,46 +137,10 @@ class Campaign:
             try:
                 async for _ in crew.work():
                     progress.show()
-                    await asyncio.to_thread(kept.flush, _FLUSH)
+                    await asyncio.to_thread(kept.flush, False)
             finally:
                 await crew.dismiss()
                 kept.flush()
-
-
-class Crew:
-    """The dispatcher's coroutines, one for each worker of the fleet, as machines come."""
-
-    def __init__(self, dispatcher: Dispatcher, fleet: Fleet) -> None:
-        self._dispatcher, self._fleet = dispatcher, fleet
-        self._serving: dict[asyncio.Future[Any], RayWorker] = {}
-
-    async def work(self) -> AsyncIterator[None]:
-        """Until the rows are done, a breath now and then. Raises what ends a run."""
-        self._take_on(self._fleet.workers)
-        finished: asyncio.Future[Any] = asyncio.ensure_future(self._dispatcher.finished.wait())
-        while not finished.done():
-            await asyncio.wait({finished, *self._serving}, timeout=_BREATH, return_when=asyncio.FIRST_COMPLETED)
-            for task in [task for task in self._serving if task.done()]:
-                self._ended(task, self._serving.pop(task))
-            self._take_on(self._fleet.grow())
-            yield
-
-    async def dismiss(self) -> None:
-        for task in self._serving:
-            task.cancel()
-        await asyncio.gather(*self._serving, return_exceptions=True)
-
-    def _take_on(self, workers: Sequence[RayWorker]) -> None:
-        self._serving |= {asyncio.ensure_future(self._dispatcher.serve(worker)): worker for worker in workers}
-
-    def _ended(self, task: asyncio.Future[None], worker: RayWorker) -> None:
-        error = task.exception()
-        if isinstance(error, Useless):
-            LOG.warning("%s is given up: %s", worker.name, error)
-            if not self._serving:
-                raise ValueError(f"no worker is left. The last one was given up: {error}") from error
-        elif error is not None:
-            raise error
 
 
 def _raise_for(task: asyncio.Future[None], worker: RayWorker) -> None:

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import report, rows
+from . import rows
 from .campaign import Campaign
 from .fleet import Slot
 from .server import Settings
@@ -101,5 +101,7 @@ def main(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         sys.stderr.write("Interrupted. The same command goes on.\n")
         return 130
+    from . import report  # takes seconds to import
+
     sys.stdout.write(f"{result}\n{report.write(result.out)}\n")
     return 3 if result.failed else 0

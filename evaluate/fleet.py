@@ -29,6 +29,7 @@ from .worker import Worker
 
 LOG = logging.getLogger("deradiff")
 _STARTING = 2  # at once on one machine: each reads its models from the same disk
+_TOLD = 200  # times a second that all workers together tell what they made
 _CONNECT_LIMIT, _CLOSE_LIMIT = 10, 15  # seconds
 
 
@@ -145,19 +146,21 @@ class RayWorker:
 
     async def run(self, rows: Sequence[Row], again: bool) -> AsyncGenerator[Record, None]:
         """See Worker.run. Raises Lost, and OSError where a disk is full."""
-        with _told():
-            async for record in self.actor.run.remote([asdict(row) for row in rows], again):
-                yield await record
+        every = len(self._fleet.workers) / _TOLD
+        with _in_our_words():
+            async for part in self.actor.run.remote([asdict(row) for row in rows], again, every):
+                for record in await part:
+                    yield record
 
 
 async def _asked(reference: Awaitable[Any]) -> Any:
-    """What an actor answers. Raises as _told does."""
-    with _told():
+    """What an actor answers. Raises as _in_our_words does."""
+    with _in_our_words():
         return await reference
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _in_our_words() -> Iterator[None]:
     """Ray's exceptions as ours: Lost if the actor is gone or failed, Useless if it raised ValueError, OSError if a disk is full."""
     try:
         yield

@@ -28,6 +28,7 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 _AFTER_HEADER = len(_PNG) + 25  # the IHDR chunk is 4 + 4 + 13 + 4 bytes
 _CHUNK = "deradiff"
 _FORMAT = 1
+_OFTEN, _RARELY = 5.0, 60.0  # seconds between parts of the table: in the beginning, and after ten minutes
 _UNSAFE = ("..", "/", "\\", "\0")
 
 
@@ -130,14 +131,18 @@ class Store:
     def __init__(self, place: Place, judges: Sequence[str]) -> None:
         self.place, self._schema = place, schema(judges)
         self._buffer: list[Record] = []
-        self._flushed = time.monotonic()
+        self._began = self._flushed = time.monotonic()
 
     def note(self, record: Record) -> None:
         self._buffer.append(record)
 
-    def flush(self, every: float = 0.0) -> None:
-        """Write what was noted since. every: seconds that must have passed. Raises OSError where the place cannot take it."""
-        if not self._buffer or time.monotonic() - self._flushed < every:
+    def flush(self, now: bool = True) -> None:
+        """Write what was noted since. now: or only if a while has passed, longer as the run goes on, so that parts stay few.
+
+        Raises OSError where the place cannot take it, and forgets nothing.
+        """
+        passed = time.monotonic() - self._flushed
+        if not self._buffer or not (now or passed > min(_RARELY, max(_OFTEN, (self._flushed - self._began) / 10))):
             return
         rows, self._buffer = self._buffer, []  # others go on noting
         try:
@@ -167,16 +172,6 @@ class Store:
                 failed.discard(key)
         self.flush()
         return keys - failed if again else keys
-
-    def compact(self) -> int:
-        """All parts as one; at no moment is a row in none of them. The number of rows that failed."""
-        parts = self.place.names("rows", ".parquet")
-        rows = read(self.place.url)
-        if len(parts) > 1:
-            self._write(rows)
-            for name in parts:
-                self.place.remove(f"rows/{name}")
-        return len(rows) - rows["error"].null_count
 
     def _write(self, rows: pa.Table) -> None:
         data = io.BytesIO()

@@ -68,11 +68,17 @@ class Worker:
         self._models = summary(found)
         return found
 
-    async def run(self, rows: list[dict[str, Any]], again: bool) -> AsyncGenerator[Record, None]:
-        """A record for each row that worked and {"key", "error"} for each that did not, as they end. again: some may be done already.
+    async def run(self, rows: list[dict[str, Any]], again: bool, every: float) -> AsyncGenerator[list[Record], None]:
+        """A record for each row that worked and {"key", "error"} for each that did not, those of `every` seconds together.
 
-        Raises Ended if ComfyUI is gone, TimeoutError if a row takes too long, OSError with ENOSPC if a disk is full.
+        again: some may be done already. Raises Ended if ComfyUI is gone, TimeoutError if a row takes too long, OSError with ENOSPC if
+        a disk is full.
         """
+        async with aclosing(told(self._records(rows, again), every)) as parts:
+            async for part in parts:
+                yield part
+
+    async def _records(self, rows: list[dict[str, Any]], again: bool) -> AsyncGenerator[Record, None]:
         assert self._recipe is not None, "prepare() comes first"
         prompts: dict[Row, Prompt] = {}
         for row in (Row(**row) for row in rows):
@@ -125,6 +131,23 @@ class Worker:
             if image not in images:
                 self._server.forget(image)
         self._shown = [*images]
+
+
+async def told(records: AsyncGenerator[Record, None], every: float) -> AsyncGenerator[list[Record], None]:
+    """The records that came in as many seconds, together; also those that came before an error."""
+    part, since = [], time.monotonic()
+    try:
+        async for record in records:
+            part.append(record)
+            if time.monotonic() - since >= every:
+                yield part
+                part, since = [], time.monotonic()
+    except Exception as error:
+        if part:
+            yield part
+        raise error from None
+    if part:
+        yield part
 
 
 def _record(row: Row, reading: Reading) -> Record:

@@ -49,12 +49,20 @@ def test_a_table_holds_each_row_once_in_the_order_of_the_plan(tmp_path: Path) ->
     kept.note(_record(ROWS[0], seconds=2.0))  # made twice
     kept.note(_record(ROWS[1], error="failed later", finished=time.time() + 9))
     kept.flush()
-    for _ in range(2):
-        table = store.read(kept.place.url)
-        assert table["key"].to_pylist() == [row.key for row in ROWS]
-        assert table["seconds"].to_pylist()[0] == 2.0  # the newest
-        assert table["error"].null_count == len(ROWS)  # what worked once has worked
-        assert kept.compact() == 0 and len(kept.place.names("rows")) == 1
+    table = store.read(kept.place.url)
+    assert table["key"].to_pylist() == [row.key for row in ROWS]
+    assert table["seconds"].to_pylist()[0] == 2.0  # the newest
+    assert table["error"].null_count == len(ROWS)  # what worked once has worked
+
+
+def test_the_parts_of_a_table_stay_few(tmp_path: Path) -> None:
+    kept = _store(tmp_path)
+    for row in ROWS:
+        kept.note(_record(row))
+        kept.flush(now=False)
+    assert kept.place.names("rows") == []  # the run has just begun
+    kept.flush()
+    assert len(kept.place.names("rows")) == 1 and len(store.read(kept.place.url)) == len(ROWS)
 
 
 def test_what_an_image_carries_is_not_computed_again(tmp_path: Path) -> None:
