@@ -1,16 +1,21 @@
-"""What is grafted onto a workflow: judges that score the images it saves, and the baseline of interpolated weights.
+"""What is grafted onto a workflow: judges that score the images it saves, what shows the KL, and the baseline of interpolated weights.
 Standard library only.
+
+Numbers come back as the text of core's Preview as Text: ComfyUI keeps the text of an output node in the history also where it took every
+result from its cache, which it does not for the nodes behind.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from .graph import Declared, Link, Place, Prompt, link, named
 from .parts import linked
 
 _LOAD, _SCORE, _SHOW = "DeRaDiffLoadScorer", "DeRaDiffScoreImages", "PreviewAny"
+_REALIGN = "DeRaDiffRealign"
 _BUILT_IN = " (built in)"
 _COMPARES = "closeness to lambda 0"
 _PREFIX = "deradiff"  # of the ids of what is grafted: ComfyUI's own are numbers
@@ -42,19 +47,42 @@ def scorer(name: str, declared: Declared) -> str:
     raise ValueError(f"scorer: {said}. Expected one of: {', '.join(usable)}.")
 
 
-def judge(prompt: Prompt, choice: str, images: Link, number: int) -> tuple[Prompt, Place]:
-    """The prompt with a judge of the images, and the place of the text that it reads. number: of the judge, from 0."""
+@dataclass(frozen=True)
+class Judge:
+    """A judge in a prompt. text: where it reads what the images should show. shown: the node that shows its scores."""
+
+    text: Place
+    shown: str
+
+
+def judge(prompt: Prompt, choice: str, images: Link, number: int) -> tuple[Prompt, Judge]:
+    """The prompt with a judge of the images. number: of the judge, from 0."""
     load, score, show = (f"{_PREFIX}_{part}_{number}" for part in ("scorer", "score", "show"))
     grafted: Prompt = {
         load: _node(_LOAD, scorer=choice, kind="auto"),
         score: _node(_SCORE, images=list(images), prompt="", scorer=[load, 0], weight=1.0, scale="raw"),
-        show: _node(_SHOW, source=[score, 0]),  # without an output node behind it ComfyUI would not run it
+        show: _node(_SHOW, source=[score, 0]),
     }
-    return {**prompt, **grafted}, Place(score, "prompt")
+    return {**prompt, **grafted}, Judge(Place(score, "prompt"), show)
+
+
+def divergences(prompt: Prompt) -> tuple[Prompt, tuple[str, ...]]:
+    """The prompt with a node for each stage of the image that shows its KL, and those nodes; none where a stage does not say it."""
+    if any(node["class_type"] == _REALIGN for node in prompt.values()):
+        return prompt, ()
+    stages = [name for name, node in prompt.items() if node["class_type"] in _CORE]
+    grafted = {f"{_PREFIX}_kl_{number}": _node(_SHOW, source=[name, 1]) for number, name in enumerate(stages)}
+    return {**prompt, **grafted}, tuple(grafted)
 
 
 def check_baseline(prompt: Prompt, lambdas: Sequence[Place]) -> None:
     """Raise ValueError for a workflow that has no model of interpolated weights to compare with."""
+    for place in lambdas:
+        if not {"reference", "aligned"} <= prompt[place.node]["inputs"].keys():
+            raise ValueError(
+                f"baseline: {place} is no input of a realigning node, whose pair could be interpolated. Set that node's lambda, or leave the "
+                "baseline out."
+            )
     for name in ("schedule", "mask"):
         if linked(prompt, lambdas, name):
             raise ValueError(
@@ -63,23 +91,23 @@ def check_baseline(prompt: Prompt, lambdas: Sequence[Place]) -> None:
             )
     for place in lambdas:
         source = link(prompt[place.node]["inputs"].get("reference"))
-        if source and prompt[source[0]]["class_type"] == "DeRaDiffRealign":
+        if source and prompt[source[0]]["class_type"] == _REALIGN:
             raise ValueError(
                 f"baseline: the reference of node {named(prompt, place.node)} is a realigned MODEL, a mixture of models, which has no weights that "
                 "could be interpolated. Leave the baseline out."
             )
 
 
-def interpolated(prompt: Prompt, lambdas: Sequence[Place], strength: float) -> Prompt:
+def interpolated(prompt: Prompt, lambdas: Sequence[Place], strength: float, without: Collection[str] = ()) -> Prompt:
     """The prompt with the realigning nodes replaced by ModelMergeSimple and, where they sample, core's sampler.
 
-    Raises ValueError for a lambda outside 0 to 1, which ModelMergeSimple does not take.
+    without: nodes that show the KL, which core's sampler does not know. Raises ValueError for a lambda outside 0 to 1, which ModelMergeSimple does not take.
     """
     if not 0 <= strength <= 1:
         raise ValueError(
             f"baseline: weights are interpolated at lambdas from 0 to 1, got {strength:g}. Leave it out of the baseline."
         )
-    changed = dict(prompt)
+    changed = {name: node for name, node in prompt.items() if name not in without}
     for place in lambdas:
         node = prompt[place.node]
         pair = node["inputs"]

@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from . import grafts, graph, parts, settings, ui_format
+from .grafts import Judge
 from .graph import Declared, Place, Prompt, with_values
 from .parts import Parts
 from .rows import INTERPOLATED, Row
-
-SCORES, RUN = "deradiff_scores", "deradiff_run"  # what the pack's nodes tell, see nodes/page.py
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ class Reading:
 class Recipe:
     """graph: in API format, with the judges, without the values of a row. judges, held_out: the names of those that choose and those that do not.
 
-    hash: of the graph and the judges. parts: where a row's values go. scoring: by judge, the node that scores and the text it reads.
+    hash: of the graph and the judges. parts: where a row's values go. scoring: each judge in the graph. kl: the nodes that show the KL.
     """
 
     graph: Prompt
@@ -43,18 +42,21 @@ class Recipe:
     held_out: tuple[str, ...]
     hash: str
     parts: Parts
-    scoring: Mapping[str, Place]
+    scoring: Mapping[str, Judge]
+    kl: tuple[str, ...]
 
     def prompt(self, row: Row) -> Prompt:
         """What the server is given for a row. Raises ValueError for a negative prompt that has no place in the workflow, and a baseline
         at a lambda outside 0 to 1."""
         found: dict[Place, Any] = dict.fromkeys(self.parts.lambdas, row.strength)
         found |= dict.fromkeys(self.parts.seeds, row.seed)
-        found |= dict.fromkeys((*self.parts.prompts, *self.scoring.values()), row.text)
+        found |= dict.fromkeys((*self.parts.prompts, *(judge.text for judge in self.scoring.values())), row.text)
         if row.negative:
             found |= dict.fromkeys(self._negatives(), row.negative)
         prompt = with_values(self.graph, found)
-        return grafts.interpolated(prompt, self.parts.lambdas, row.strength) if row.method == INTERPOLATED else prompt
+        if row.method != INTERPOLATED:
+            return prompt
+        return grafts.interpolated(prompt, self.parts.lambdas, row.strength, self.kl)
 
     def read(self, outputs: Mapping[str, Any]) -> Reading:
         """outputs: of the row's entry in ComfyUI's history. Raises ValueError if the images, or a finite score of each judge, are missing."""
@@ -64,7 +66,7 @@ class Recipe:
         ]
         if not images:
             raise ValueError(f"images: node {graph.named(self.graph, self.parts.output)} saved none.")
-        scores = {name: _score(name, outputs.get(place.node, {})) for name, place in self.scoring.items()}
+        scores = {name: _score(name, _texts(outputs, judge.shown)) for name, judge in self.scoring.items()}
         return Reading(tuple(images), scores, self._kl(outputs))
 
     def _negatives(self) -> tuple[Place, ...]:
@@ -82,8 +84,8 @@ class Recipe:
 
     def _kl(self, outputs: Mapping[str, Any]) -> float:
         """The sum over the stages of an image, each of which goes on from the one before."""
-        told = [run.get("kl") for place in self.parts.lambdas for run in outputs.get(place.node, {}).get(RUN, [{}])]
-        return math.fsum(told) if told and all(isinstance(kl, int | float) for kl in told) else math.nan
+        told = [float(text) for name in self.kl for text in _texts(outputs, name)]
+        return math.fsum(told) if told else math.nan
 
 
 def load(
@@ -108,12 +110,13 @@ def load(
     if baseline:
         grafts.check_baseline(prompt, found.lambdas)
     bare, scoring = prompt, {}
+    prompt, shown = grafts.divergences(prompt)
     names = _judges(scorers, held_out, declared)
     for number, (name, choice) in enumerate(names.items()):
         prompt, scoring[name] = grafts.judge(prompt, choice, found.images, number)
     first = [name for name in names][: len(scorers)]
     judges, second = tuple(first), tuple(name for name in names if name not in first)
-    return Recipe(prompt, judges, second, _hash(bare, judges, second), found, scoring)
+    return Recipe(prompt, judges, second, _hash(bare, judges, second), found, scoring, shown)
 
 
 def read_file(path: Path, declared: Declared) -> Prompt:
@@ -158,11 +161,16 @@ def _judges(scorers: Sequence[str], held_out: Sequence[str], declared: Declared)
     return found
 
 
-def _score(name: str, output: Mapping[str, Any]) -> float:
-    values = [value for scores in output.get(SCORES, ()) for value in scores["values"]]
+def _texts(outputs: Mapping[str, Any], node: str) -> Sequence[str]:
+    """What a Preview as Text shows."""
+    return outputs.get(node, {}).get("text", ())
+
+
+def _score(name: str, texts: Sequence[str]) -> float:
+    values = [value for text in texts for value in json.loads(text)["values"]]
     if not values:
         raise ValueError(f"{name}: it scored no image.")
-    if not all(isinstance(value, int | float) and math.isfinite(value) for value in values):
+    if not all(map(math.isfinite, values)):
         raise ValueError(f"{name}: expected finite scores, got {values}.")
     return statistics.fmean(values)
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .graph import Place, Prompt, named, value, with_values
+from .graph import Place, Prompt, link, named, value, with_values
 
 PROMPT, NEGATIVE, SEED, LAMBDA, IMAGES = "prompt", "negative", "seed", "lambda", "images"
 ROLES = (PROMPT, NEGATIVE, SEED, LAMBDA, IMAGES)
@@ -37,6 +37,7 @@ def read(prompt: Prompt, texts: Sequence[str]) -> Settings:
         place = Place(_node(prompt, node), input_)
         _check_input(prompt, place)
         if given.strip() in ROLES:
+            _check_role(prompt, place, given.strip())
             found.roles[given.strip()].append(place)
         else:
             found.values[place] = _value(value(prompt, place), given)
@@ -67,6 +68,24 @@ def _check_input(prompt: Prompt, place: Place) -> None:
     if place.input not in inputs:
         raise ValueError(
             f"--set: node {named(prompt, place.node)} has no input {place.input!r}. It has {', '.join(inputs)}."
+        )
+
+
+def _check_role(prompt: Prompt, place: Place, role: str) -> None:
+    """Raise ValueError for an input that cannot take what a row puts there. One that is linked takes anything."""
+    now = value(prompt, place)
+    if role == IMAGES:
+        fits, wanted = (
+            link(now) is not None and place.input in ("images", "image", "video"),
+            "the linked images of a node that saves them",
+        )
+    elif role in (LAMBDA, SEED):
+        fits, wanted = not isinstance(now, str | bool), "a number"
+    else:
+        fits, wanted = isinstance(now, str) or link(now) is not None, "a text"
+    if not fits:
+        raise ValueError(
+            f"--set: {place}={role} needs an input that takes {wanted}; node {named(prompt, place.node)} has {now!r} there."
         )
 
 

@@ -131,10 +131,7 @@ def _source(scope: _Scope, link: int, depth: int = 0) -> list[Any] | _Value | No
         raise ValueError(f"workflow: links that go round in a circle. {ADVICE}")
     origin, slot = scope.links[link]
     if origin == _INPUTS:
-        assert scope.outside is not None
-        name = scope.subgraphs[scope.host["type"]]["inputs"][slot]["name"]
-        outer = next((each.get("link") for each in scope.host.get("inputs") or () if each["name"] == name), None)
-        return None if outer is None else _source(scope.outside, outer, depth + 1)
+        return _from_outside(scope, slot, depth)
     node = scope.nodes[origin]
     if node.get("mode", 0) == _MUTED:
         return None
@@ -147,6 +144,22 @@ def _source(scope: _Scope, link: int, depth: int = 0) -> list[Any] | _Value | No
         inner = scope.subgraphs[node["type"]]["outputs"][slot].get("linkIds") or ()
         return _source(scope.inside(node), inner[0], depth + 1) if inner else None
     return [f"{scope.prefix}{origin}", slot]
+
+
+def _from_outside(scope: _Scope, slot: int, depth: int) -> list[Any] | _Value | None:
+    """What a subgraph's input brings: what is linked to the node that stands for it, or the value of the widget that it shows there."""
+    assert scope.outside is not None
+    name = scope.subgraphs[scope.host["type"]]["inputs"][slot]["name"]
+    inputs: list[dict[str, Any]] = scope.host.get("inputs") or []
+    found = next((each for each in inputs if each["name"] == name), {})
+    if found.get("link") is not None:
+        return _source(scope.outside, found["link"], depth + 1)
+    shown = [each["name"] for each in inputs if each.get("widget")]
+    values = scope.host.get("widgets_values") or []
+    if name not in shown or len(values) != len(shown):
+        return None  # the value is that of the widget inside
+    value = values[shown.index(name)]
+    return None if value is None else _Value(value)
 
 
 def _passed(node: dict[str, Any], slot: int) -> int | None:
@@ -197,7 +210,7 @@ def _widgets(node: dict[str, Any], declared: dict[str, Any], slots: set[str]) ->
 
 
 def _in_order(node: dict[str, Any], widgets: list[_Widget], saved: list[Any]) -> dict[str, Any]:
-    found = {}
+    found: dict[str, Any] = {}
     for name, kind, options in widgets:
         if not saved:
             break

@@ -1,10 +1,8 @@
-"""What a node tells ComfyUI's page: messages while it runs, and with its outputs what its run was (js/run, js/lambda) and what it scored."""
+"""What a node tells ComfyUI's page: messages while it runs, and with its outputs what its run was (js/run, js/lambda)."""
 
 from __future__ import annotations
 
-import math
 import sys
-from collections.abc import Sequence
 from typing import Any
 
 from comfy_execution.utils import get_executing_context
@@ -13,17 +11,11 @@ from .engine.warned import Warnings
 
 RUN = "deradiff_run"
 FOUND = "deradiff_found"
-SCORES = "deradiff_scores"
 
 
 def of_run(warnings: Warnings, **values: Any) -> dict[str, list[dict[str, Any]]]:
     """The `ui` of a node that has run. values: what else there is to say, as JSON."""
     return {RUN: [{**values, "warnings": warnings.texts}]}
-
-
-def of_scores(name: str, values: Sequence[float]) -> dict[str, list[dict[str, Any]]]:
-    """The `ui` of a node that has scored images, for programs that read ComfyUI's history; null for what is no finite number."""
-    return {SCORES: [{"name": name, "values": [value if math.isfinite(value) else None for value in values]}]}
 
 
 def warn(texts: list[str]) -> None:

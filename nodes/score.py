@@ -12,7 +12,6 @@ import folder_paths
 import torch
 from comfy_api.latest import io
 
-from . import page
 from .checked import checked
 from .method.limits import quoted
 from .schema import CATEGORY, ScorerType, ScoresType, SweepType, schema
@@ -216,8 +215,7 @@ class DeRaDiffScoreImages(io.ComfyNode):
         else:
             values = scorer.score(images, prompt)
         scores = replace(_weighted(scorer.name, values, weight, scale), diversity=_diversity(images, scorer, sweep))
-        given = _sum(scores, add_to) if add_to else scores
-        return io.NodeOutput(given, ui=page.of_scores(given.name, given.values))
+        return io.NodeOutput(_sum(scores, add_to) if add_to else scores)
 
 
 NODES = [DeRaDiffLoadScorer, DeRaDiffScoreImages]
