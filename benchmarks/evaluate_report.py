@@ -12,7 +12,8 @@ TITLE = "# What an evaluation on many workers costs, and what it survives\n"
 
 def text(results: dict[str, Any]) -> str:
     """The page; parts that were not measured are left out."""
-    return "\n".join([TITLE, *(PARTS[part](results[part]) for part in PARTS if part in results)])
+    found = [PARTS[part](results[part]) for part in PARTS if part in results]
+    return "\n".join([TITLE, *(found or ["Nothing was measured yet: `make evaluate-bench`.\n"])])
 
 
 def _several(values: Sequence[float]) -> str:

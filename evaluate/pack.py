@@ -13,9 +13,11 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 
 def make_importable() -> None:
     """`deradiff.evaluate` and `deradiff.nodes.<room>` can be imported from now on. `deradiff.nodes` itself, which gathers
-    the sockets and needs ComfyUI, is an empty package, unless ComfyUI or a test has imported the whole pack before."""
+    the sockets and needs ComfyUI, is an empty package. Nothing is done where the whole pack was imported before.
+    """
+    if "deradiff" in sys.modules:
+        return
     for name, folder in (("deradiff", CHECKOUT), ("deradiff.nodes", CHECKOUT / "nodes")):
-        if name not in sys.modules:
-            package = ModuleType(name)
-            package.__path__ = [str(folder)]
-            sys.modules[name] = package
+        package = ModuleType(name)
+        package.__path__ = [str(folder)]
+        sys.modules[name] = package

@@ -104,7 +104,7 @@ class Server:
         self.settings.check()
         _remove_left()
         self._folder = Path(tempfile.mkdtemp(prefix=f"{_FOLDER}{os.getpid()}-"))
-        port = _free_port()
+        port = free_port()
         self.url = f"http://{HOST}:{port}"
         with (self._folder / "log").open("wb") as log:
             self._process = subprocess.Popen(
@@ -251,7 +251,8 @@ def _remove_left() -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Free at this moment."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return probe.getsockname()[1]
