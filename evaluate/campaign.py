@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import itertools
 import json
 import os
 import time
@@ -18,7 +19,7 @@ import ray
 
 from . import recipe, store, ui_format
 from .crew import Crew
-from .dispatch import LOG, Dispatcher, Lost, Useless
+from .dispatch import LOG, Dispatcher, Lost, Useless, wait_for_another
 from .fleet import Fleet, RayWorker, Slot, connect
 from .progress import Progress
 from .rows import Plan
@@ -105,10 +106,14 @@ class Campaign:
 
     async def _ready(self, fleet: Fleet, worker: RayWorker) -> None:
         """The first ComfyUI that is up says how the workflow is read."""
-        nodes = await worker.up()
-        if fleet.recipe is None:
-            fleet.recipe = self._recipe(nodes)
-        await worker.start()
+        for starts in itertools.count(1):
+            try:
+                nodes = await worker.up()
+                if fleet.recipe is None:
+                    fleet.recipe = self._recipe(nodes)
+                return await worker.start()
+            except Lost as lost:
+                await wait_for_another(worker, starts, lost)
 
     def _recipe(self, nodes: dict[str, Any] | None) -> recipe.Recipe:
         return recipe.load(
@@ -145,7 +150,7 @@ class Campaign:
 
 def _raise_for(task: asyncio.Future[None], worker: RayWorker) -> None:
     error = task.exception()
-    if isinstance(error, Useless | Lost):
+    if isinstance(error, Useless):
         raise ValueError(f"{worker.name} cannot work: {error}") from error
     if error is not None:
         raise error

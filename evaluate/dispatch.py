@@ -17,7 +17,7 @@ from .store import Record
 
 LOG = logging.getLogger("deradiff")
 TRIES = 3
-_STARTS = 4  # that fail one after another, until a worker is given up
+STARTS = 4  # that fail one after another, until a worker is given up
 _PATIENCE = 10  # rows that fail before any works
 
 
@@ -50,6 +50,14 @@ class Task:
     lost: int = 0
 
 
+async def wait_for_another(worker: Remote, starts: int, lost: Lost) -> None:
+    """Before a worker that was lost is started again. Raises Useless if that was tried STARTS times."""
+    LOG.warning("%s is lost for now: %s", worker.name, str(lost).splitlines()[0])
+    if starts >= STARTS:
+        raise Useless(f"it failed {STARTS} times, the last time so: {lost}") from lost
+    await asyncio.sleep(starts)
+
+
 class Dispatcher:
     """Hands out groups of rows until each has a record. note: takes the records, in the order in which rows end.
 
@@ -77,10 +85,7 @@ class Dispatcher:
                     await self._made(worker, batch)
                     starts = 0
             except Lost as lost:
-                LOG.warning("%s is lost for now: %s", worker.name, str(lost).splitlines()[0])
-                if starts >= _STARTS:
-                    raise Useless(f"it failed {_STARTS} times, the last time so: {lost}") from lost
-                await asyncio.sleep(starts - 1)
+                await wait_for_another(worker, starts, lost)
             finally:
                 self.working.discard(worker.name)
 
