@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import errno
 import logging
 import os
 import shlex
@@ -96,7 +97,13 @@ def main(arguments: Sequence[str]) -> int:
     try:
         result = asyncio.run(campaign(options).run())
     except (ValueError, OSError) as error:
-        sys.stderr.write(f"evaluate: {error}\n")
+        full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+        advice = (
+            f"\nThe disk of {options.out}, or of a worker, is full. Make room; the same command goes on."
+            if full
+            else ""
+        )
+        sys.stderr.write(f"evaluate: {error}{advice}\n")
         return 1
     except KeyboardInterrupt:
         sys.stderr.write("Interrupted. The same command goes on.\n")
