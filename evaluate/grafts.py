@@ -108,12 +108,13 @@ def interpolated(prompt: Prompt, lambdas: Sequence[Place], strength: float, with
             f"baseline: weights are interpolated at lambdas from 0 to 1, got {strength:g}. Leave it out of the baseline."
         )
     changed = {name: node for name, node in prompt.items() if name not in without}
+    merges: dict[str, str] = {}  # by the pair: its stages share one model
     for place in lambdas:
         node = prompt[place.node]
         pair = node["inputs"]
         merged = _node("ModelMergeSimple", model1=pair["reference"], model2=pair["aligned"], ratio=1.0 - strength)
         if node["class_type"] in _CORE:
-            name = f"{_PREFIX}_weights_{place.node}"
+            name = merges.setdefault(str(merged), f"{_PREFIX}_weights_{place.node}")
             kept = {input_: given for input_, given in pair.items() if input_ not in _OURS_ALONE}
             changed[name] = merged
             changed[place.node] = _node(_CORE[node["class_type"]], model=[name, 0], **kept)

@@ -77,6 +77,8 @@ def choice(results: Results, report: Report) -> Part:
         gain = results.gain(report.score, winner)
         reach = f"{SURE:.0%} band {between(*band(gain))}"
         said = f"\u03bb = {winner.strength:g} gains {gain.mean:+.4g} over \u03bb = {first.strength:g} ({reach})."
+    if winner == results.realigned[-1] and len(results.realigned) > 1:
+        said += " It is the highest that was tried: the best may lie above."
     lines = report_tables.lambdas(results, report.score, report.choice)
     return section(f"By {report.score}", part("p", said), report_plots.frontier(report), lines)
 

@@ -119,6 +119,15 @@ def test_the_baseline_replaces_the_realigning_sampler_by_core_s(load: Load) -> N
     assert sampler["inputs"]["seed"] == 11 and "lambda" not in sampler["inputs"]
 
 
+def test_the_stages_of_an_image_share_the_baseline_s_model(load: Load) -> None:
+    found = load(TEMPLATES["Image to image (SD1.5, DPO model)"], baseline=True)
+    prompt = found.prompt(Row(0, "a fox", "", "", 11, 0.25, INTERPOLATED))
+    kinds = [each["class_type"] for each in prompt.values()]
+    assert [kinds.count(kind) for kind in ("ModelMergeSimple", "KSampler", "KSamplerAdvanced")] == [1, 1, 1]
+    shown = [each["inputs"]["source"][0] for each in prompt.values() if each["class_type"] == "PreviewAny"]
+    assert shown == ["deradiff_score_0"], "core's samplers have no KL to show"
+
+
 def test_methods_are_called_as_on_the_wires() -> None:
     assert (REALIGNED, INTERPOLATED) == (wires.REALIGNED, wires.INTERPOLATED)
 

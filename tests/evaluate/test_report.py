@@ -100,6 +100,13 @@ def test_what_the_page_says_of_it() -> None:
     assert words.index("a tree") < words.index("a house") < words.index("a fox"), "the largest gain first"
 
 
+def test_a_best_at_the_end_of_the_range() -> None:
+    page, _ = _made(_table(None, **{JUDGE: lambda row: row.strength}))
+    assert "It is the highest that was tried: the best may lie above." in _words(page)
+    page, _ = _made(_table(None, **{JUDGE: lambda row: -row.strength}))
+    assert "\u03bb = 0 is the best: nothing is gained." in _words(page)
+
+
 def test_where_the_held_out_judge_turns() -> None:
     page, lines = _made(
         _table(None, **{JUDGE: lambda row: _second(row) + row.strength * 9, SECOND: _second}), (SECOND,)
