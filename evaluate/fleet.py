@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+import os
 import socket
 import sys
 from collections import defaultdict
@@ -29,6 +30,7 @@ from .worker import Worker
 
 LOG = logging.getLogger("deradiff")
 _STARTING = 2  # at once on one machine: each reads its models from the same disk
+_STORE = 128 << 20  # bytes of shared memory for Ray's objects: records are small
 _TOLD = 200  # times a second that all workers together tell what they made
 _CONNECT_LIMIT, _CLOSE_LIMIT = 10, 15  # seconds
 
@@ -52,11 +54,12 @@ class Slot:
 
 def connect(address: str, slot: Slot, workers: int, dashboard: bool = False) -> None:
     """Join the cluster at the address, or begin one on this machine. Raises ValueError if there is none."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is told to anybody
     cloudpickle.register_pickle_by_value(sys.modules["deradiff"])  # the workers need no copy of this folder
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if not address:
         cpus = None if slot.gpu or not workers else max(workers, 1)
-        ray.init(address="local", num_cpus=cpus, include_dashboard=dashboard, **quiet)
+        ray.init(address="local", num_cpus=cpus, include_dashboard=dashboard, object_store_memory=_STORE, **quiet)
         return
     try:
         _probe(address)

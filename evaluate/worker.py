@@ -46,7 +46,6 @@ class Worker:
 
         Raises ValueError for settings or a place that cannot be, Ended if ComfyUI does not come up.
         """
-        self._name = name
         self._place.files.invalidate_cache()
         if not self._place.exists(token):
             raise ValueError(
@@ -55,6 +54,8 @@ class Worker:
         if not self._server.alive:
             await self._server.start()
             self._nodes = await self._server.get("/object_info")
+            device = (await self._server.get("/system_stats"))["devices"][0]["name"]
+            self._name = f"{name} on {socket.gethostname()}, {device}"
         return self._server.pid
 
     async def nodes(self) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import json
-from collections.abc import Coroutine, Iterator
+from collections.abc import AsyncGenerator, Coroutine, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -42,7 +42,8 @@ class Started:
 
     def run(self, *wanted: rows.Row, again: bool = False) -> list[dict[str, Any]]:
         async def run() -> list[dict[str, Any]]:
-            return [record async for record in self.worker.run([asdict(row) for row in wanted], again)]
+            asked = [asdict(row) for row in wanted]
+            return [record async for part in self.worker.run(asked, again, 0) for record in part]
 
         return self.wait(run())
 
@@ -139,3 +140,28 @@ def test_a_worker_that_is_not_like_the_first_is_refused(started: Started) -> Non
     whole.check("worker-1", dict(started.models))
     with pytest.raises(Useless, match=r"not like the others.*ComfyUI: worker-0 has 0.*, worker-2 has missing"):
         whole.check("worker-2", {name: which for name, which in started.models.items() if name != "ComfyUI"})
+
+
+def test_what_was_made_before_an_error_is_told() -> None:
+    async def records() -> AsyncGenerator[dict[str, Any], None]:
+        yield {"key": "a"}
+        yield {"key": "b"}
+        raise server.Ended("gone")
+
+    async def parts(every: float) -> list[list[str]]:
+        found: list[list[str]] = []
+        with pytest.raises(server.Ended, match="gone"):
+            async for part in worker.told(records(), every):
+                found.append([record["key"] for record in part])
+        return found
+
+    assert asyncio.run(parts(0)) == [["a"], ["b"]]
+    assert asyncio.run(parts(60)) == [["a", "b"]]
+
+
+def test_a_row_that_takes_too_long_ends_its_comfyui(started: Started) -> None:
+    """Last: there is none afterwards, until start()."""
+    started.worker._limit = 0.01
+    with pytest.raises(TimeoutError, match="longer than 0 seconds"):
+        started.run(replace(GOOD, seed=1))
+    assert not started.worker._server.alive
