@@ -14,7 +14,7 @@ from . import report_images, report_plots, report_tables
 from .report_images import Change, Fetch
 from .report_page import Part, part, section, table
 from .report_results import Arm, Results, band
-from .report_tables import between
+from .report_tables import between, signed
 
 HIGHEST, BEFORE_THE_TURN = "highest mean", "highest mean before the held-out judge turns"
 
@@ -27,8 +27,14 @@ def chosen(results: Results, judge: str) -> Report:
 
 
 def title(reports: Sequence[Report]) -> str:
-    best = ", ".join(f"{report.choice.winner.strength:g} by {report.score}" for report in reports)
-    return f"Best \u03bb: {best}"
+    return "Best \u03bb: " + ", ".join(
+        f"{report.choice.winner.strength:g} by {report.score}{_before(report)}" for report in reports
+    )
+
+
+def _before(report: Report) -> str:
+    turned = report.choice.turning is not None and report.choice.turning.turned
+    return f", before {report.held_out} turns" if turned else ""
 
 
 def standing(results: Results) -> Part:
@@ -71,16 +77,22 @@ def warnings(results: Results) -> Iterator[Part]:
 
 def choice(results: Results, report: Report) -> Part:
     """What a judge chooses, how much that gains, and every lambda."""
-    winner, first = Arm(False, report.choice.winner.strength), results.realigned[0]
-    said = f"\u03bb = {first.strength:g} is the best: nothing is gained."
-    if winner != first:
-        gain = results.gain(report.score, winner)
-        reach = f"{SURE:.0%} band {between(*band(gain))}"
-        said = f"\u03bb = {winner.strength:g} gains {gain.mean:+.4g} over \u03bb = {first.strength:g} ({reach})."
-    if winner == results.realigned[-1] and len(results.realigned) > 1:
-        said += " It is the highest that was tried: the best may lie above."
     lines = report_tables.lambdas(results, report.score, report.choice)
-    return section(f"By {report.score}", part("p", said), report_plots.frontier(report), lines)
+    return section(f"By {report.score}", part("p", _gained(results, report)), report_plots.frontier(report), lines)
+
+
+def _gained(results: Results, report: Report) -> str:
+    winner, first = Arm(False, report.choice.winner.strength), results.realigned[0]
+    if winner == first:
+        limited = report.choice.highest is not report.choice.winner
+        why = f"{report.held_out} falls above it" if limited else "no other scores higher"
+        return f"The lowest \u03bb, {first.strength:g}, is chosen: {why}."
+    gain = results.gain(report.score, winner)
+    reach = f"{SURE:.0%} band {between(*band(gain))}"
+    highest = " It is the highest that was tried: the best may lie above." if winner == results.realigned[-1] else ""
+    return (
+        f"\u03bb = {winner.strength:g} gains {signed(gain.mean)} over \u03bb = {first.strength:g} ({reach}).{highest}"
+    )
 
 
 def bands(results: Results) -> Part:
@@ -98,8 +110,8 @@ def held_out(results: Results) -> Iterator[Part]:
 
 
 def baseline(results: Results) -> Iterator[Part]:
-    """Realignment against weights interpolated at the same lambda, where there are any."""
-    both = [arm for arm in results.realigned if Arm(True, arm.strength) in results.arms]
+    """Realignment against weights interpolated at the same lambda, where there are any. At 0 and 1 the two are one model."""
+    both = [arm for arm in results.realigned if arm.strength not in (0, 1) and Arm(True, arm.strength) in results.arms]
     if not both:
         return
     head = ["\u03bb", "realigned less interpolated", f"{SURE:.0%} band", "realigned is better"]
@@ -107,13 +119,13 @@ def baseline(results: Results) -> Iterator[Part]:
     for judge in results.every_judge:
         lines = [("", _against(results, judge, arm)) for arm in both]
         parts += [part("h3", judge), table(head, lines)]
-    about = "One model with weights interpolated between the two, at the same \u03bb, prompt and seed: core's ModelMergeSimple."
+    about = "One model with weights interpolated between the two, at the same \u03bb, prompt and seed: core's ModelMergeSimple. At 0 and 1 the two are the same."
     yield section("The interpolated baseline", part("p", about, kind="muted"), *parts)
 
 
 def _against(results: Results, judge: str, arm: Arm) -> list[str]:
     found = difference(results.scores(judge, arm), results.scores(judge, Arm(True, arm.strength)))
-    return [f"{arm.strength:g}", f"{found.mean:+.4g}", between(*band(found)), percent(found.chance)]
+    return [f"{arm.strength:g}", signed(found.mean), between(*band(found)), percent(found.chance)]
 
 
 def prompts(results: Results, report: Report, fetch: Fetch) -> Iterator[Part]:
@@ -124,7 +136,7 @@ def prompts(results: Results, report: Report, fetch: Fetch) -> Iterator[Part]:
     if arm == first:
         return
     seen = sorted({first, arm, last})
-    if Arm(True, arm.strength) in results.arms:
+    if arm.strength != 1 and Arm(True, arm.strength) in results.arms:
         seen.append(Arm(True, arm.strength))
     found = report_images.changes(results, report.score, arm)
     gaining, losing = report_images.extremes(found)

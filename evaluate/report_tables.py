@@ -42,7 +42,7 @@ def _lambda_lines(results: Results, judge: str, choice: Choice | None) -> Iterat
         apart = (
             ["", "", ""]
             if arm == results.realigned[0]
-            else [f"{gain.mean:+.4g}", between(low, high), percent(gain.chance)]
+            else [signed(gain.mean), between(low, high), percent(gain.chance)]
         )
         chosen = choice is not None and place == choice.index
         yield (
@@ -52,7 +52,12 @@ def _lambda_lines(results: Results, judge: str, choice: Choice | None) -> Iterat
 
 
 def between(low: float, high: float) -> str:
-    return "unknown" if math.isnan(low) else f"{low:+.4g} to {high:+.4g}"
+    return "unknown" if math.isnan(low) else f"{signed(low)} to {signed(high)}"
+
+
+def signed(value: float) -> str:
+    """A difference, with its sign."""
+    return f"{value:+.4g}" if value else "0"
 
 
 def csv_text(results: Results, choices: dict[str, Choice]) -> str:
@@ -107,7 +112,7 @@ def tags(results: Results, judge: str, arm: Arm) -> Part | None:
     if not any(groups) or len(groups) < 2:
         return None
     found = sorted(((statistics.fmean(gains), name, len(gains)) for name, gains in groups.items()), reverse=True)
-    lines = [("", [name or "(none)", str(samples), f"{gain:+.4g}"]) for gain, name, samples in found]
+    lines = [("", [name or "(none)", str(samples), signed(gain)]) for gain, name, samples in found]
     return table(
         ["tag", "prompts", f"\u03bb = {arm.strength:g} over \u03bb = {results.realigned[0].strength:g}"], lines, ["tag"]
     )

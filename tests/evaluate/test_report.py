@@ -104,7 +104,11 @@ def test_a_best_at_the_end_of_the_range() -> None:
     page, _ = _made(_table(None, **{JUDGE: lambda row: row.strength}))
     assert "It is the highest that was tried: the best may lie above." in _words(page)
     page, _ = _made(_table(None, **{JUDGE: lambda row: -row.strength}))
-    assert "\u03bb = 0 is the best: nothing is gained." in _words(page)
+    assert "The lowest \u03bb, 0, is chosen: no other scores higher." in _words(page)
+    falling = {JUDGE: lambda row: row.strength, SECOND: lambda row: -row.strength}
+    words = _words(_made(_table(None, **falling), (SECOND,))[0])
+    assert words.startswith(f"Best \u03bb: 0 by {JUDGE}, before {SECOND} turns")
+    assert f"The lowest \u03bb, 0, is chosen: {SECOND} falls above it." in words
 
 
 def test_where_the_held_out_judge_turns() -> None:
@@ -127,7 +131,7 @@ def test_the_interpolated_baseline() -> None:
     weights = [line for line in lines if line["model"] == INTERPOLATED]
     assert [float(line["gain"]) for line in weights] == [-0.25, 1.75, 0.75]
     assert {line["chosen"] for line in weights} == {"no"}
-    assert "The interpolated baseline" in page and "+0.25 to +0.25" in _words(page)
+    assert "The interpolated baseline" in page and "0.5+0.25+0.25 to +0.25100 %" in _words(page)
     assert "The interpolated baseline" not in _made(_table())[0]
 
 
