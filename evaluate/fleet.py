@@ -8,6 +8,7 @@ import asyncio
 import errno
 import logging
 import os
+import signal
 import socket
 import sys
 from collections import defaultdict
@@ -56,6 +57,11 @@ def connect(address: str, slot: Slot, workers: int, dashboard: bool = False) -> 
     """Join the cluster at the address, or begin one on this machine. Raises ValueError if there is none."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is told to anybody
     cloudpickle.register_pickle_by_value(sys.modules["deradiff"])  # the workers need no copy of this folder
+    _connect(address, slot, workers, dashboard)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # an orderly end; Ray sets its own, with a stack trace
+
+
+def _connect(address: str, slot: Slot, workers: int, dashboard: bool) -> None:
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if not address:
         cpus = None if slot.gpu or not workers else max(workers, 1)
