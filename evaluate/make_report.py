@@ -9,7 +9,10 @@ if __name__ == "__main__":
 
     sys.path.pop(0)  # this folder: its modules are deradiff.evaluate's
     make_importable()
-    from deradiff.evaluate.report import write
+    try:
+        from deradiff.evaluate.report import write
+    except ModuleNotFoundError as missing:
+        sys.exit(f"The report needs {missing.name}: pip install -r evaluate/requirements.txt")
 
     if len(sys.argv) != 2:
         sys.exit("Usage: python evaluate/make_report.py FOLDER, the --out of an evaluation.")
