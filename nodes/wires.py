@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import statistics
 from collections.abc import Callable, Sequence
@@ -83,6 +84,10 @@ class Scores:
     name: str
     values: tuple[float, ...]
     diversity: tuple[float, ...] = ()
+
+    def __str__(self) -> str:
+        """As Preview as Text shows them: JSON, which programs can read from ComfyUI's history."""
+        return json.dumps({"name": self.name, "values": self.values})
 
     def check(self, images: torch.Tensor, name: str = "scores") -> None:
         """Raise ValueError unless there is one score for each of the images, (N, H, W, C). name: of the input."""

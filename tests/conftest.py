@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-pytest_plugins = ["support.fixtures_engine", "support.fixtures_published"]
+pytest_plugins = ["support.fixtures_engine", "support.fixtures_published", "support.fixtures_evaluate"]
 ROOT = Path(__file__).resolve().parent.parent
 BROWSER = "tests/browser/"
 
