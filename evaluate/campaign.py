@@ -10,19 +10,22 @@ import json
 import os
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import filelock
+import pyarrow as pa
 import ray
+from deradiff.nodes.scoring.search import Search
 
 from . import recipe, store, ui_format
 from .crew import Crew
 from .dispatch import LOG, Dispatcher, Lost, Useless, wait_for_another
 from .fleet import Fleet, RayWorker, Slot, connect
+from .hunt import Hunt
 from .progress import Progress
-from .rows import Plan
+from .rows import Group, Plan
 from .server import Settings
 
 _FIRST = 900.0  # seconds that the first workers may take, until the others begin without them
@@ -31,12 +34,13 @@ _TOKEN = "run-of-now-"
 
 @dataclass(frozen=True)
 class Result:
-    """What came of it."""
+    """What came of it. found: what a search says, "" for a run without."""
 
     out: str
     rows: int
     failed: int
     seconds: float
+    found: str = ""
 
     def __str__(self) -> str:
         failed = (
@@ -44,17 +48,19 @@ class Result:
             if self.failed
             else ""
         )
-        return f"{self.rows} rows in {self.out}{failed}. {self.seconds:.0f} seconds."
+        found = f"{self.found}.\n" if self.found else ""
+        return f"{found}{self.rows} rows in {self.out}{failed}. {self.seconds:.0f} seconds."
 
 
 @dataclass
 class Campaign:
-    """A plan, what each worker is, and the command's options."""
+    """A plan, what each worker is, the command's options, and a search that chooses which of the plan's rows are made."""
 
     plan: Plan
     settings: Settings
     slot: Slot
     options: argparse.Namespace
+    search: Search | None = None
 
     async def run(self) -> Result:
         """Until every row has a record. Raises ValueError if it cannot begin or go on, OSError if the place is full."""
@@ -67,22 +73,26 @@ class Campaign:
             connect(self.options.address, self.slot, self.options.workers, self.options.dashboard)
             try:
                 fleet = Fleet(self.slot, self.settings, out, token, self.options.workers, self.options.row_limit)
-                failed = await self._with(fleet, place)
+                table, found = await self._with(fleet, place)
             finally:
                 ray.shutdown()
-        return Result(out, len(self.plan), failed, time.monotonic() - began)
+        return Result(out, len(table), len(table) - table["error"].null_count, time.monotonic() - began, found)
 
-    async def _with(self, fleet: Fleet, place: store.Place) -> int:
-        """The number of the table's rows that failed."""
+    async def _with(self, fleet: Fleet, place: store.Place) -> tuple[pa.Table, str]:
+        """The table, and what a search found."""
         try:
             cooked = await self._begin(fleet)
             judges = [*cooked.judges, *cooked.held_out]
             identity = {"recipe": cooked.hash, "judges": judges, "held_out": [*cooked.held_out]} | fleet.models
             store.claim(place, identity)
             kept = store.Store(place, judges)
-            await self._rows(fleet, kept, kept.resume(again=self.options.retry_failed))
-            table = store.read(place.url)
-            return len(table) - table["error"].null_count
+            done = kept.resume(again=self.options.retry_failed)
+            if self.search is None:
+                await self._rows(fleet, kept, done)
+                return store.read(place.url), ""
+            hunt = Hunt(self.search, self.plan, cooked.judges[0], next(iter(cooked.held_out), ""))
+            found = await self._hunted(hunt, fleet, kept, done)
+            return store.read(place.url), found
         finally:
             await fleet.close()
 
@@ -135,17 +145,47 @@ class Campaign:
             self._recipe(None)
 
     async def _rows(self, fleet: Fleet, kept: store.Store, before: set[str]) -> None:
-        dispatcher = Dispatcher(self.plan.groups(before), kept.note)
         left = sum(len(group) for group in self.plan.groups(before)) if before else len(self.plan)
+        with Progress(len(self.plan), len(self.plan) - left) as progress:
+            await self._made(fleet, kept, self.plan.groups(before), kept.note, progress)
+
+    async def _hunted(self, hunt: Hunt, fleet: Fleet, kept: store.Store, before: set[str]) -> str:
+        """Round after round of the search: what it says in the end."""
+        known = {record["key"]: record for record in store.records(kept.place) if record["key"] in before}
+
+        def note(record: store.Record) -> None:
+            known[record["key"]] = record
+            kept.note(record)
+
+        with Progress(hunt.search.budget, 0) as progress:
+            while asks := hunt.search.round():
+                progress.done(hunt.search.spent)
+                if groups := [*hunt.groups(asks, known)]:
+                    await self._made(fleet, kept, iter(groups), note, progress)
+                hunt.learn(asks, known)
+            progress.done(hunt.search.spent)
+        return hunt.write(kept.place, known)
+
+    async def _made(
+        self,
+        fleet: Fleet,
+        kept: store.Store,
+        groups: Iterator[Group],
+        note: Callable[[store.Record], None],
+        progress: Progress,
+    ) -> None:
+        """Have the fleet make these rows."""
+        dispatcher = Dispatcher(groups, note)
         crew = Crew(dispatcher, fleet)
-        with Progress(len(self.plan), len(self.plan) - left, dispatcher) as progress:
-            try:
-                async for _ in crew.work():
-                    progress.show()
-                    await asyncio.to_thread(kept.flush, False)
-            finally:
-                await crew.dismiss()
-                kept.flush()
+        progress.follow(dispatcher)
+        try:
+            async for _ in crew.work():
+                progress.show()
+                await asyncio.to_thread(kept.flush, False)
+        finally:
+            await crew.dismiss()
+            kept.flush()
+            progress.show()
 
 
 def _raise_for(task: asyncio.Future[None], worker: RayWorker) -> None:

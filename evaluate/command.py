@@ -12,10 +12,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import rows
-from .campaign import Campaign
+from deradiff.nodes.scoring.search import Search
+
+from . import hunt, rows
+from .campaign import Campaign, Result
 from .fleet import Slot
 from .server import Settings
+from .store import Place
 
 _DESCRIPTION = """Run a workflow over prompts, seeds and lambdas on every GPU there is, and score the images.
 Interrupted, the same command goes on. See docs/evaluate.md."""
@@ -28,8 +31,21 @@ def parser() -> argparse.ArgumentParser:
     add("--prompts", type=Path, required=True, metavar="FILE", help="text, CSV, TSV or JSON; columns as in Prompt Set")
     add("--column", default="", help="the prompts' column, where it has an unusual name")
     add("--draw", type=int, default=0, metavar="N", help="only N prompts of the file, drawn")
-    add("--lambda", dest="lambdas", required=True, metavar="LIST", help='such as 0:1:0.1 or "0, 0.5, 1"')
-    add("--seeds", type=int, default=1, metavar="N", help="how many seeds for each prompt")
+    which = found.add_mutually_exclusive_group(required=True)
+    which.add_argument("--lambda", dest="lambdas", metavar="LIST", help='such as 0:1:0.1 or "0, 0.5, 1"')
+    which.add_argument("--search", metavar="LOW:HIGH", help="find the best lambda between two, such as 0:1.5")
+    add("--budget", type=int, default=128, metavar="N", help="of a search: images")
+    add("--confidence", type=float, default=0.95, metavar="C", help="of a search: how sure it is to be")
+    add(
+        "--indifference",
+        type=float,
+        default=0.15,
+        metavar="I",
+        help="of a search: how far from the best is good enough",
+    )
+    add(
+        "--seeds", type=int, default=1, metavar="N", help="how many seeds for each prompt; a search takes what it needs"
+    )
     add("--first-seed", type=int, default=0, metavar="SEED")
     add("--scorer", action="append", default=[], metavar="NAME", help="a judge as in Load Scorer; may be repeated")
     add("--held-out", action="append", default=[], metavar="NAME", help="a judge that nothing is chosen by")
@@ -78,16 +94,39 @@ def campaign(options: argparse.Namespace) -> Campaign:
     )
     if not options.address:
         settings.check()
+    search = _search(options)
     plan = rows.plan(
         options.prompts,
-        options.lambdas,
-        options.seeds,
+        search.strengths if search else options.lambdas,
+        rows.MOST_SEEDS if search else options.seeds,
         options.first_seed,
         options.column,
         options.draw,
         options.baseline,
     )
-    return Campaign(plan, settings, Slot(gpu=not options.cpu), options)
+    return Campaign(plan, settings, Slot(gpu=not options.cpu), options, search)
+
+
+def _search(options: argparse.Namespace) -> Search | None:
+    """Raises ValueError for a search that cannot be."""
+    if options.search is None:
+        return None
+    if options.baseline:
+        raise ValueError(
+            "--baseline: a search looks for a lambda of the realigned model alone. Leave one of the two out."
+        )
+    if not options.scorer:
+        raise ValueError("--search: expected a judge to search by. Name one with --scorer.")
+    return hunt.begun(options.search, options.budget, options.confidence, options.indifference)
+
+
+def _shown(result: Result) -> str:
+    """Where what came of it is to be looked at."""
+    if result.found:
+        return "\n".join(map(Place(result.out).path, hunt.FILES))
+    from . import report  # takes seconds to import
+
+    return report.write(result.out)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -108,7 +147,5 @@ def main(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         sys.stderr.write("Interrupted. The same command goes on.\n")
         return 130
-    from . import report  # takes seconds to import
-
-    sys.stdout.write(f"{result}\n{report.write(result.out)}\n")
+    sys.stdout.write(f"{result}\n{_shown(result)}\n")
     return 3 if result.failed else 0

@@ -14,12 +14,19 @@ _STILL = 60.0  # seconds without a row, until it is said
 
 
 class Progress:
-    """`with Progress(rows, done, dispatcher) as progress:` and progress.show() now and then."""
+    """`with Progress(rows, done) as progress:`, progress.follow(dispatcher), and progress.show() now and then."""
 
-    def __init__(self, rows: int, done: int, dispatcher: Dispatcher) -> None:
-        self._dispatcher = dispatcher
+    def __init__(self, rows: int, done: int) -> None:
         self._bar = tqdm(total=rows, initial=done, unit="row", smoothing=0.1, dynamic_ncols=True, mininterval=0.5)
         self._moved = time.monotonic()
+
+    def follow(self, dispatcher: Dispatcher) -> None:
+        """Show what it does from now on, added to what others did before."""
+        self._dispatcher, self._before = dispatcher, self._bar.n
+
+    def done(self, rows: int) -> None:
+        """So many are done: those that were there before, too."""
+        self._bar.update(rows - self._bar.n)
 
     def __enter__(self) -> Progress:
         self._above = logging_redirect_tqdm()  # warnings
@@ -27,13 +34,12 @@ class Progress:
         return self
 
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
-        self.show()
         self._bar.close()
         self._above.__exit__(None, None, None)
 
     def show(self) -> None:
         dispatcher, now = self._dispatcher, time.monotonic()
-        new = dispatcher.worked + dispatcher.failed + (self._bar.initial - self._bar.n)
+        new = dispatcher.worked + dispatcher.failed + self._before - self._bar.n
         self._bar.set_postfix_str(_state(dispatcher), refresh=False)
         self._bar.update(new)
         if new:

@@ -14,7 +14,7 @@ from pathlib import Path
 from deradiff.nodes.runs import lambda_lists, prompt_files
 
 REALIGNED, INTERPOLATED = "realigned", "interpolated"  # as on the wires
-_MOST_SEEDS = 10_000
+MOST_SEEDS = 10_000
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Plan:
 
 def plan(
     prompts: Path,
-    lambdas: str,
+    lambdas: str | tuple[float, ...],
     seeds: int,
     first_seed: int = 0,
     column: str = "",
@@ -78,8 +78,8 @@ def plan(
     """What the command's options ask for. Raises ValueError that says which of them cannot be used."""
     if not prompts.is_file():
         raise ValueError(f"--prompts: there is no file {prompts}. Name a text, CSV, TSV or JSON file of prompts.")
-    if not 1 <= seeds <= _MOST_SEEDS:
-        raise ValueError(f"--seeds: expected a number of seeds from 1 to {_MOST_SEEDS}, got {seeds}.")
+    if not 1 <= seeds <= MOST_SEEDS:
+        raise ValueError(f"--seeds: expected a number of seeds from 1 to {MOST_SEEDS}, got {seeds}.")
     if not 0 <= first_seed < 2**63:
         raise ValueError(f"--first-seed: expected a seed from 0 to 2^63 - 1, got {first_seed}.")
     if draw < 0:
@@ -87,4 +87,5 @@ def plan(
     found = prompt_files.from_file(prompts, column)
     found = prompt_files.drawn(found, draw, seed=0) if draw else found
     methods = (REALIGNED, INTERPOLATED) if baseline else (REALIGNED,)
-    return Plan(found, range(first_seed, first_seed + seeds), lambda_lists.parse_lambdas(lambdas), methods)
+    strengths = lambda_lists.parse_lambdas(lambdas) if isinstance(lambdas, str) else lambdas
+    return Plan(found, range(first_seed, first_seed + seeds), strengths, methods)

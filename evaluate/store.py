@@ -188,6 +188,11 @@ def table(records: Iterable[Record], columns: pa.Schema) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=columns)
 
 
+def records(place: Place) -> list[Record]:
+    """The rows of the table so far; none where there is no table."""
+    return read(place.url).to_pylist() if place.names("rows", ".parquet") else []
+
+
 def read(out: str) -> pa.Table:
     """The run's table so far, each row once (one that worked before one that failed), in the order of the plan.
 

@@ -93,3 +93,19 @@ def test_kills_lose_nothing_and_change_nothing(place: Place, undisturbed: Path, 
     assert made.items() <= evaluating.times(run.out).items()  # no image was made twice
     expected, got = evaluating.all_pixels(undisturbed), evaluating.all_pixels(run.out)
     assert expected.keys() == got.keys() and all(np.array_equal(expected[name], got[name]) for name in expected)
+
+
+def test_a_search_makes_the_rows_it_asks_for_and_goes_on(place: Place, tmp_path: Path) -> None:
+    prompts = tmp_path / "prompts.txt"
+    prompts.write_text("\n".join(text for text in PROMPTS if text != "impossible"), "utf-8")
+    options = ["--prompts", str(prompts), "--search", "0:1", "--budget", "25", "--scorer", "warmth (built in)"]
+    made: dict[str, int] = {}
+    for _ in range(2):
+        run = evaluating.Run(place.workflow, place.base, tmp_path / "run", options)
+        assert run.wait() == 0, run.said()[-3000:]
+        assert "of 25 images" in run.said()
+        made = made or evaluating.times(run.out)
+    table = store.read(str(run.out)).to_pylist()
+    assert len(table) == len(made) <= 25 and {row["lambda"] for row in table} > {0.0, 1.0}
+    assert (run.out / "found.png").stat().st_size > 10_000
+    assert evaluating.times(run.out) == made
