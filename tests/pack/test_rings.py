@@ -16,7 +16,7 @@ NODES = sorted((ROOT / "nodes").rglob("*.py"))
 SHIPPED = [ROOT / "__init__.py", *NODES]
 EVERYTHING = [
     *SHIPPED,
-    *sorted(path for name in ("tests", "demo", "benchmarks") for path in (ROOT / name).rglob("*.py")),
+    *sorted(path for name in ("tests", "demo", "benchmarks", "evaluate") for path in (ROOT / name).rglob("*.py")),
 ]
 
 ROOM_IMPORTS = {  # what each room takes from outside the pack, beside the standard library
