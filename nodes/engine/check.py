@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import comfy.model_management
 import torch
 from comfy.model_patcher import ModelPatcher
@@ -85,8 +87,14 @@ def _same_model(reference: ModelPatcher, aligned: ModelPatcher) -> bool:
         return False
     if reference.is_clone(aligned):
         return True
-    pairs = zip(reference.model.parameters(), aligned.model.parameters(), strict=False)
-    return all(_same_values(ours, theirs) for ours, theirs in pairs)
+    return all(_same_values(ours, theirs) for ours, theirs in zip(_weights(reference), _weights(aligned), strict=False))
+
+
+def _weights(model: ModelPatcher) -> Iterator[torch.Tensor]:
+    """The weights without patches, which core may have left on the module after another run and then keeps in the backup."""
+    for name, value in model.model.named_parameters():
+        kept = model.backup.get(name)
+        yield value if kept is None else kept.weight
 
 
 def same_options(ours: object, theirs: object) -> bool:

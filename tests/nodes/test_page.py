@@ -19,6 +19,7 @@ from deradiff.nodes.lambda_sweep import DeRaDiffLambdaSweep
 from deradiff.nodes.method.evaluation import Evaluation
 from deradiff.nodes.method.weights import Weight
 from deradiff.nodes.realign import DeRaDiffRealign
+from deradiff.nodes.runs.interpolation import interpolated
 from deradiff.nodes.runs.sampling import Settings
 from deradiff.nodes.runs.showing import Clock
 from deradiff.nodes.runs.sweep import Pair as Models
@@ -65,6 +66,14 @@ def test_one_model_on_both_inputs(sd15: Pair, zoo: Zoo) -> None:
         (text,) = _realigned(sd15.reference, twice)
         assert SAME in text and "bypassed" in text
     assert _realigned(sd15.reference, sd15.aligned) == []
+
+
+def test_one_model_on_both_inputs_after_a_run_that_left_its_weights_patched(sd15: Pair, zoo: Zoo) -> None:
+    """As a sweep's interpolated baseline does."""
+    engine.by_core(interpolated(sd15.reference, sd15.aligned, 0.5), sd15.task)
+    assert sd15.reference.backup
+    (text,) = _realigned(sd15.reference, zoo.load("sd15"))
+    assert SAME in text
 
 
 def test_a_lora_pair_the_wrong_way_round(sd15_lora: Pair, zoo: Zoo) -> None:
