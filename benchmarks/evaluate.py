@@ -80,7 +80,7 @@ class Bench:
 
 def overhead(bench: Bench, _results: dict[str, Any]) -> dict[str, Any]:
     """Seconds from the end of the first prompt's lambdas to the end of the last, by hand and by a run, in turns."""
-    count, rounds = (3, 1) if bench.small else (12, 5)
+    count, rounds = (3, 1) if bench.small else (12, 3)
     plan = rows.plan(prompts_file(bench.folder, count), LAMBDAS, 1)
     skip = len(plan.strengths) - 1
     found: dict[str, Any] = {"rows": len(plan) - skip - 1, "by_hand": [], "run": []}
@@ -113,7 +113,7 @@ def queued_by_hand(server: comfyui.Server, prompts: list[comfyui.Prompt]) -> lis
 
 def scale(bench: Bench, _results: dict[str, Any]) -> dict[str, Any]:
     """Images a second of one worker on one core and of two on two, while all of them work, in turns."""
-    count, rounds = (3, 1) if bench.small else (12, 3)
+    count, rounds = (3, 1) if bench.small else (12, 2)
     found: dict[str, Any] = {"one": [], "two": []}
     for number in range(rounds):
         for name, workers in (("one", 1), ("two", 2)):

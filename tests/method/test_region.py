@@ -65,7 +65,7 @@ def test_frames_fade_one_by_one() -> None:
 
 @pytest.mark.parametrize("name", ["sd15", "wan"])
 def test_feather_is_in_pixels_of_the_latent(request: pytest.FixtureRequest, name: str) -> None:
-    pair: Pair = request.getfixturevalue(name)
+    pair: Pair = request.getfixturevalue(f"wide_{name}")
     mask = _edge(8, 8)[0]
     laid = feathered(_edge(8, 8), 2)
     laid = laid if name == "sd15" else laid[:, :, None]

@@ -240,7 +240,8 @@ def _smaller(prompt: comfyui.Prompt) -> comfyui.Prompt:
         own = node["inputs"].get("height", tall) if node["class_type"] == "EmptyLatentImage" else tall
         lengths = {name: node["inputs"][name] * SIDE // own for name in LENGTHS if name in node["inputs"]}
         small = {name: value for name, value in SMALL.items() if name in node["inputs"]}
-        small |= {"text": SAID} if node["class_type"] == "CLIPTextEncode" else {}
+        typed = node["class_type"] == "CLIPTextEncode" and isinstance(node["inputs"]["text"], str)
+        small |= {"text": SAID} if typed else {}
         reduced[key] = {**node, "inputs": {**node["inputs"], **small, **lengths}}
     return reduced
 

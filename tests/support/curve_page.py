@@ -105,9 +105,16 @@ class CurvePage:
     def place(self, x: float, y: float) -> tuple[float, float]:
         """Where in the window a progress and a factor are."""
         left, top, right, bottom = self.part(".grid").evaluate(
-            """(grid) => {
-              const { left, right, top, bottom } = grid.getBoundingClientRect();
-              return [left, top, right, bottom];
+            """async (grid) => {
+              const edges = () => (({ left, top, right, bottom }) => [left, top, right, bottom])(grid.getBoundingClientRect());
+              let found = edges();
+              for (let still = 0; still < 3; ) { // the page may yet be moving it
+                await new Promise(requestAnimationFrame);
+                const now = edges();
+                still = String(now) === String(found) ? still + 1 : 0;
+                found = now;
+              }
+              return found;
             }"""
         )
         return left + x * (right - left), bottom - y / 2 * (bottom - top)
