@@ -75,7 +75,7 @@ def demo_pair() -> tuple[Trio, Callable[[int], Task]]:
         demo, copy = error.load(Path(folder)), error.load(Path(folder))
         lora = comfy.utils.load_torch_file(str(Path(folder) / "loras" / error.LORA), safe_load=True)
     trio = _with_lora(demo.reference, copy.aligned, lora)
-    return trio, lambda steps: replace(demo.task("euler", steps), latent=engine.empty_latent("sd15"))
+    return trio, lambda steps: replace(demo.task("euler", steps), latent=engine.empty_latent("sd15", side=8))
 
 
 def _with_lora(reference: ModelPatcher, separate: ModelPatcher, lora: dict[str, torch.Tensor]) -> Trio:

@@ -55,7 +55,7 @@ def _twice(model: ModelPatcher) -> ModelPatcher:
 def lines() -> list[str]:
     """Microseconds a step beyond core's KSampler on one such model, in interleaved rounds."""
     reference, aligned = _model(0.1), _model(0.2)
-    task = engine.task_for("sd15", steps=STEPS)
+    task = engine.task_for("sd15", latent=engine.empty_latent("sd15", side=8), steps=STEPS)
     models = {
         ONE: reference,
         TWICE: _twice(reference),
