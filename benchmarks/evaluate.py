@@ -33,6 +33,7 @@ import evaluate_report  # noqa: E402
 import numpy as np  # noqa: E402
 import run_evaluate  # noqa: E402
 from deradiff.evaluate import recipe, rows  # noqa: E402
+from deradiff.nodes.runs.lambda_lists import parse_lambdas  # noqa: E402
 from support import evaluating  # noqa: E402
 
 RESULTS = HERE / "evaluate.json"
@@ -81,7 +82,7 @@ class Bench:
 def overhead(bench: Bench, _results: dict[str, Any]) -> dict[str, Any]:
     """Seconds from the end of the first prompt's lambdas to the end of the last, by hand and by a run, in turns."""
     count, rounds = (3, 1) if bench.small else (12, 3)
-    plan = rows.plan(prompts_file(bench.folder, count), LAMBDAS, 1)
+    plan = rows.plan(prompts_file(bench.folder, count), parse_lambdas(LAMBDAS), 1)
     skip = len(plan.strengths) - 1
     found: dict[str, Any] = {"rows": len(plan) - skip - 1, "by_hand": [], "run": []}
     with comfyui.Server(bench.base, log=bench.folder / "by-hand.log") as server:

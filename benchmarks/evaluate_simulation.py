@@ -52,10 +52,9 @@ class Sleeper:
 
 
 def _record(values: dict[str, Any]) -> store.Record:
-    key = Row(**values).key
-    record = {"key": key, **{name: value for name, value in values.items() if name != "strength"}}
-    record |= {"lambda": values["strength"], "error": None, "score:warmth": 0.5, "kl": 1.0, "seconds": 1.0}
-    record |= {"worker": "worker-0", "recipe": "0" * 16, "models": "0" * 16, "images": [f"images/{key}.png"]}
+    record = Row(**values).columns
+    record |= {"error": None, "score:warmth": 0.5, "kl": 1.0, "seconds": 1.0}
+    record |= {"worker": "worker-0", "recipe": "0" * 16, "models": "0" * 16, "images": [f"images/{record['key']}.png"]}
     return record | {"finished": time.time()}
 
 

@@ -32,7 +32,7 @@ import pack  # noqa: E402
 
 sys.path.pop()
 pack.make_importable()
-from deradiff.evaluate.server import HOST, Prompt, free_port, refusals  # noqa: E402
+from deradiff.evaluate.server import FAILURES, HOST, Prompt, events, failure, free_port, refusals  # noqa: E402
 
 PACK = "ComfyUI-DeRaDiff"
 SHIPPED = CHECKOUT / "example_workflows"
@@ -224,17 +224,11 @@ class Server:
     async def _follow(self, messages: aiohttp.ClientWebSocketResponse, queued: str, bar: tqdm) -> None:
         """Until the prompt is done, moving the bar by what the samplers report."""
         done = float(bar.n)
-        async for message in messages:
-            if message.type != aiohttp.WSMsgType.TEXT:
-                continue  # previews
-            event, data = (value := message.json())["type"], value["data"]
-            if data.get("prompt_id") != queued:
-                continue
+        async for event, data in events(messages, queued):
             if event == "progress":
                 _show(bar, max(bar.n, done + min(0.99, data["value"] / data["max"])))
-            elif event in ("execution_error", "execution_interrupted"):
-                reason = data.get("exception_message", "interrupted").strip()
-                raise RuntimeError(f"{data.get('node_type')} (node {data.get('node_id')}): {reason}")
+            elif event in FAILURES:
+                raise RuntimeError(failure(data))
             elif event == "executing" and data["node"] is None:
                 return  # sent once the history has the results; execution_success comes before that
         raise RuntimeError(f"ComfyUI closed the connection.{self.tail()}")

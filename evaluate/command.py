@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from deradiff.nodes.runs.lambda_lists import parse_lambdas
 from deradiff.nodes.scoring.search import Search
 
 from . import hunt, rows
@@ -97,7 +98,7 @@ def campaign(options: argparse.Namespace) -> Campaign:
     search = _search(options)
     plan = rows.plan(
         options.prompts,
-        search.strengths if search else options.lambdas,
+        search.strengths if search else parse_lambdas(options.lambdas),
         rows.MOST_SEEDS if search else options.seeds,
         options.first_seed,
         options.column,

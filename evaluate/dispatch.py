@@ -9,7 +9,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from .rows import Group, Row
@@ -147,9 +147,5 @@ class Dispatcher:
 
 
 def _failure(task: Task, error: str) -> Record:
-    values = asdict(task.row)
-    values["lambda"] = values.pop("strength")
-    return {
-        **{"key": task.row.key, **values, "error": error, "images": []},
-        **{"attempts": task.failed + task.lost, "finished": time.time()},
-    }
+    ended = {"attempts": task.failed + task.lost, "finished": time.time()}
+    return {**task.row.columns, "error": error, "images": [], **ended}

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from .graph import Declared
 from .server import Prompt, Server
 
 Fingerprint = dict[str, str]  # what -> which
@@ -53,23 +54,15 @@ def _check(graph: Prompt, nodes: Mapping[str, Any]) -> None:
     missing = sorted({node["class_type"] for node in graph.values()} - {*nodes})
     if missing:
         raise ValueError(f"its ComfyUI has no node {', '.join(missing)}. Install the pack it belongs to.")
+    declared = Declared(dict(nodes))
     for node in graph.values():
         for name, value in node["inputs"].items():
-            choices = _choices(nodes[node["class_type"]]["input"], name)
+            choices = declared.choices(node["class_type"], name)
             if choices and isinstance(value, str) and value not in choices:
                 raise ValueError(
                     f"{node['class_type']}.{name}: there is no {value!r}, only {', '.join(map(str, choices[:8]))}"
                     f"{' ...' if len(choices) > 8 else ''}. Put the file where this worker's ComfyUI looks for it."
                 )
-
-
-def _choices(declared: Mapping[str, Any], name: str) -> list[Any]:
-    """What a combo offers; [] for any other input."""
-    for inputs in (declared.get("required", {}), declared.get("optional", {})):
-        if name in inputs:
-            kind, *rest = inputs[name]
-            return kind if isinstance(kind, list) else (rest[0].get("options", []) if rest and kind == "COMBO" else [])
-    return []
 
 
 def _models(graph: Prompt, folders: list[dict[str, Any]]) -> Iterator[tuple[str, Path]]:

@@ -28,8 +28,7 @@ def scorer(name: str, declared: Declared) -> str:
 
     Raises ValueError for one that is not there, with those that are.
     """
-    kind, options = declared.input(_LOAD, "scorer")
-    known: list[str] = kind if isinstance(kind, list) else options.get("options", [])
+    known: list[str] = declared.choices(_LOAD, "scorer")
     if not declared.classes:
         return name
     usable = [each for each in known if each != _COMPARES + _BUILT_IN]

@@ -39,6 +39,10 @@ class Declared:
                 return type_, options[0] if options and isinstance(options[0], dict) else {}
         return None, {}
 
+    def choices(self, kind: str, name: str) -> list[Any]:
+        """What a combo offers; [] for any other input."""
+        return choices(*self.input(kind, name))
+
     def output(self, kind: str, slot: int) -> Any:
         """The type of an output; None where it is unknown."""
         types = self.classes.get(kind, {}).get("output", [])
@@ -51,6 +55,13 @@ class Declared:
     def is_output(self, kind: str) -> bool:
         """Whether the server runs a node of the class for its own sake; True where it is unknown."""
         return bool(self.classes.get(kind, {}).get("output_node", True))
+
+
+def choices(type_: Any, options: dict[str, Any]) -> list[Any]:
+    """What an input offers that is declared so; [] where it is no combo. The older form is the list itself."""
+    if isinstance(type_, list):
+        return type_
+    return options.get("options", []) if type_ == "COMBO" else []
 
 
 def link(value: object) -> Link | None:

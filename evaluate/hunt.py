@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from deradiff.nodes.report import findings, findings_plot
+from deradiff.nodes.report import findings
 from deradiff.nodes.scoring.search import Ask, Search, candidates
 
 from .rows import Group, Plan, Row
@@ -65,6 +65,10 @@ class Hunt:
 
     def write(self, place: Place, known: Mapping[str, Record]) -> str:
         """Keep what was found, as a plot, a table and a line for each image; the sentence that says it."""
+        from deradiff.nodes.report import findings_plot  # with torch, which takes seconds to import
+
+        from .report_plots import png
+
         finding = findings.Finding(self.search, self.search.result(), self.scorer, self.held_out)
         lines = [
             self._line(ask, row, known[row.key])
@@ -73,7 +77,7 @@ class Hunt:
             if row.key in known
         ]
         for name, data in zip(
-            FILES, (_png(finding), findings.markdown(finding), findings.csv_text(lines)), strict=True
+            FILES, (png(findings_plot.plot(finding)), findings.markdown(finding), findings.csv_text(lines)), strict=True
         ):
             place.write(name, data if isinstance(data, bytes) else data.encode())
         return findings.sentence(finding)
@@ -95,15 +99,3 @@ class Hunt:
             0.0,
             record["seconds"],
         )
-
-
-def _png(finding: findings.Finding) -> bytes:
-    """The plot as a file."""
-    import io
-
-    from PIL import Image
-
-    pixels = (findings_plot.plot(finding)[0] * 255).round().byte().numpy()
-    data = io.BytesIO()
-    Image.fromarray(pixels).save(data, "PNG")
-    return data.getvalue()

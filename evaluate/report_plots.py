@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from deradiff.nodes.report.figures import FONT, GRID, MUTED, shortened
 from deradiff.nodes.report.plots import plot
 from deradiff.nodes.report.statements import Report
@@ -77,12 +78,17 @@ def _line(axes: Any, results: Results, judge: str, arms: Sequence[Arm], colour: 
 
 def frontier(report: Report) -> Part:
     """Score against lambda and against KL, with the choice marked, as Pick Lambda draws it."""
+    return image(png(plot(report)), "image/png", f"{report.score} against lambda and against KL", "plot")
+
+
+def png(drawn: torch.Tensor) -> bytes:
+    """A plot of the pack's, an IMAGE (1, H, W, 3), as a file."""
     from PIL import Image
 
-    pixels = (plot(report)[0] * 255).round().byte().numpy()  # 1HWC -> HWC
+    pixels = (drawn[0] * 255).round().byte().numpy()
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "PNG", optimize=True)
-    return image(file.getvalue(), "image/png", f"{report.score} against lambda and against KL", "plot")
+    return file.getvalue()
 
 
 BAND = f"Shaded: the {SURE:.0%} confidence band of that difference, sample by sample (two-sided t)."

@@ -142,13 +142,13 @@ def _number(value: float | None) -> float:
     return math.nan if value is None else value
 
 
-def _arm(record: Record) -> Arm:
+def arm_of(record: Record) -> Arm:
     return Arm(record["method"] != REALIGNED, record["lambda"])
 
 
 def _arms(worked: Iterable[Record]) -> tuple[tuple[Arm, ...], tuple[Arm, ...]]:
     """Those that are compared, and those that have too few rows for that."""
-    counts = Counter(map(_arm, worked))
+    counts = Counter(map(arm_of, worked))
     least = _ENOUGH * max(counts.values(), default=0)
     return tuple(sorted(arm for arm in counts if counts[arm] >= least)), tuple(
         sorted(arm for arm in counts if counts[arm] < least)
@@ -159,7 +159,7 @@ def _samples(worked: Iterable[Record], arms: Sequence[Arm]) -> tuple[dict[int, l
     """The complete blocks by prompt, or by seed where there is one prompt; and which of the two."""
     blocks: dict[tuple[int, int], Block] = defaultdict(dict)
     for record in worked:
-        blocks[record["prompt"], record["seed"]][_arm(record)] = record
+        blocks[record["prompt"], record["seed"]][arm_of(record)] = record
     complete = {name: block for name, block in sorted(blocks.items()) if all(arm in block for arm in arms)}
     by_seed = len({prompt for prompt, _ in complete}) == 1
     samples: dict[int, list[Block]] = defaultdict(list)

@@ -14,7 +14,7 @@ from deradiff.nodes.scoring.choice import Choice
 from deradiff.nodes.scoring.paired import SURE
 
 from .report_page import Part, part, table
-from .report_results import Arm, Results, band
+from .report_results import Arm, Results, arm_of, band
 
 _METHODS = {False: "realigned", True: "weights interpolated"}
 _MOST_FAILED, _LONGEST = 50, 400
@@ -123,7 +123,7 @@ def costs(results: Results) -> list[Part]:
     by_arm, by_worker = defaultdict(list), defaultdict(list)
     for record in results.worked:
         if record["seconds"] is not None:
-            by_arm[Arm(record["method"] != "realigned", record["lambda"])].append(record["seconds"])
+            by_arm[arm_of(record)].append(record["seconds"])
             by_worker[record["worker"] or "unknown"].append(record["seconds"])
     lines = [
         ("", [f"{arm.strength:g}", _METHODS[arm.interpolated], *_spent(seconds)])

@@ -7,11 +7,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Container, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import product
 from pathlib import Path
+from typing import Any
 
-from deradiff.nodes.runs import lambda_lists, prompt_files
+from deradiff.nodes.runs import prompt_files
 
 REALIGNED, INTERPOLATED = "realigned", "interpolated"  # as on the wires
 MOST_SEEDS = 10_000
@@ -38,6 +39,13 @@ class Row:
         exact = json.dumps([self.prompt, self.text, self.negative, self.seed, self.strength, self.method])
         digest = hashlib.sha256(exact.encode()).hexdigest()[:12]
         return f"{self.prompt:06d}-{self.seed}-{self.strength:g}-{digest}"
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """What the table says of it before it is made."""
+        values = asdict(self)
+        strength = values.pop("strength")
+        return {"key": self.key, **values, "lambda": strength}
 
 
 Group = tuple[Row, ...]
@@ -68,7 +76,7 @@ class Plan:
 
 def plan(
     prompts: Path,
-    lambdas: str | tuple[float, ...],
+    strengths: tuple[float, ...],
     seeds: int,
     first_seed: int = 0,
     column: str = "",
@@ -87,5 +95,4 @@ def plan(
     found = prompt_files.from_file(prompts, column)
     found = prompt_files.drawn(found, draw, seed=0) if draw else found
     methods = (REALIGNED, INTERPOLATED) if baseline else (REALIGNED,)
-    strengths = lambda_lists.parse_lambdas(lambdas) if isinstance(lambdas, str) else lambdas
     return Plan(found, range(first_seed, first_seed + seeds), strengths, methods)

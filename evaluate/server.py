@@ -25,6 +25,7 @@ import psutil
 HOST = "127.0.0.1"
 Prompt = dict[str, dict[str, Any]]  # ComfyUI's API format
 Image = dict[str, str]  # ComfyUI's {"filename", "subfolder", "type"}
+FAILURES = ("execution_error", "execution_interrupted")  # events that end a prompt
 
 _FOLDER = "deradiff-worker-"
 _START_LIMIT, _STOP_LIMIT = 300.0, 10.0  # seconds
@@ -230,13 +231,8 @@ class Server:
         )
 
     async def _end(self, messages: aiohttp.ClientWebSocketResponse, queued: str) -> Done:
-        async for message in messages:
-            if message.type != aiohttp.WSMsgType.TEXT:
-                continue  # previews
-            event, data = (value := message.json())["type"], value["data"]
-            if data.get("prompt_id") != queued:
-                continue
-            if event in ("execution_error", "execution_interrupted"):
+        async for event, data in events(messages, queued):
+            if event in FAILURES:
                 return _failed(data)
             if event == "executing" and data["node"] is None:  # when the history has the results
                 return _succeeded((await self.get(f"/history/{queued}"))[queued])
@@ -265,12 +261,24 @@ def _succeeded(history: dict[str, Any]) -> Done:
 
 
 def _failed(data: dict[str, Any]) -> Done:
+    reason = failure(data)
+    return Done({}, error=reason, full=data.get("exception_type") == "OSError" and "[Errno 28]" in reason)
+
+
+async def events(messages: aiohttp.ClientWebSocketResponse, queued: str) -> AsyncIterator[tuple[str, dict[str, Any]]]:
+    """What ComfyUI says of one prompt: each event's name and data."""
+    async for message in messages:
+        if message.type != aiohttp.WSMsgType.TEXT:
+            continue  # previews
+        value = message.json()
+        if value["data"].get("prompt_id") == queued:
+            yield value["type"], value["data"]
+
+
+def failure(data: dict[str, Any]) -> str:
+    """The node and the reason in the data of one of FAILURES."""
     reason = data.get("exception_message", "interrupted").strip()
-    return Done(
-        {},
-        error=f"{data.get('node_type')} (node {data.get('node_id')}): {reason}",
-        full=data.get("exception_type") == "OSError" and "[Errno 28]" in reason,
-    )
+    return f"{data.get('node_type')} (node {data.get('node_id')}): {reason}"
 
 
 def refusals(answer: dict[str, Any]) -> Iterator[str]:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from .graph import Prompt
+from .graph import Prompt, choices
 
 ADVICE = "Open it in ComfyUI, save it by Workflow > Export (API), and use that file."
 _WIDGETS = ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO")
@@ -236,5 +236,4 @@ def _is(kind: str, value: object) -> bool:
 
 
 def _default(kind: Any, options: dict[str, Any]) -> Any:
-    choices = kind if isinstance(kind, list) else options.get("options")
-    return options.get("default", choices[0] if isinstance(choices, list) and choices else None)
+    return options.get("default", next(iter(choices(kind, options)), None))

@@ -12,7 +12,6 @@ import socket
 import time
 from collections.abc import AsyncGenerator, Awaitable, Mapping
 from contextlib import aclosing
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -152,8 +151,6 @@ async def told(records: AsyncGenerator[Record, None], every: float) -> AsyncGene
 
 
 def _record(row: Row, reading: Reading) -> Record:
-    values = asdict(row)
-    values["lambda"] = values.pop("strength")
     scores: Mapping[str, float] = {SCORE + judge: value for judge, value in reading.scores.items()}
     kl = None if reading.kl != reading.kl else reading.kl
-    return {"key": row.key, **values, "error": None, **scores, "kl": kl}
+    return {**row.columns, "error": None, **scores, "kl": kl}

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "demo"))
 
@@ -12,4 +15,10 @@ import environment
 
 RAY = str(environment.ray(sys.executable))
 sys.path.append(RAY)
-os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (os.environ.get("PYTHONPATH"), RAY)))
+
+
+@pytest.fixture(scope="package", autouse=True)
+def _in_reach_of_processes() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, (os.environ.get("PYTHONPATH"), RAY))))
+        yield

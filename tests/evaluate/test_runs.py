@@ -47,7 +47,7 @@ def undisturbed(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_images_are_those_of_the_same_prompts_queued_by_hand(place: Place, undisturbed: Path) -> None:
-    plan = rows.plan(place.prompts, "0, 0.5, 1", 1)
+    plan = rows.plan(place.prompts, (0.0, 0.5, 1.0), 1)
     wanted = [row for group in plan.groups() for row in group if row.text != "impossible"]
     with comfyui.Server(place.base, log=place.base / "by-hand.log") as server:
         cooked = recipe.load(place.workflow, scorers=["warmth (built in)"], object_info=server.get("/object_info"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import torch
@@ -61,25 +62,14 @@ def sd15_lora(zoo: Zoo, sd15: Pair) -> Pair:
     return Pair(sd15.reference, engine.lora_pair(sd15.reference, zoo.lora_path("sd15", 3)), sd15.task)
 
 
-@pytest.fixture
-def wide_sd15(sd15: Pair) -> Pair:
-    """With a latent of 8x8, for what has places in it."""
-    return engine.wider(sd15)
+def _wider(name: str) -> Any:
+    """The fixture of a pair with a latent of 8x8, for what has places in it."""
+
+    @pytest.fixture(name=f"wide_{name}")
+    def wider(request: pytest.FixtureRequest) -> Pair:
+        return engine.wider(request.getfixturevalue(name))
+
+    return wider
 
 
-@pytest.fixture
-def wide_sd15_lora(sd15_lora: Pair) -> Pair:
-    """With a latent of 8x8, for what has places in it."""
-    return engine.wider(sd15_lora)
-
-
-@pytest.fixture
-def wide_sd3(sd3: Pair) -> Pair:
-    """With a latent of 8x8, for what has places in it."""
-    return engine.wider(sd3)
-
-
-@pytest.fixture
-def wide_wan(wan: Pair) -> Pair:
-    """With a latent of 8x8, for what has places in it."""
-    return engine.wider(wan)
+wide_sd15, wide_sd15_lora, wide_sd3, wide_wan = map(_wider, ("sd15", "sd15_lora", "sd3", "wan"))
