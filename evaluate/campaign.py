@@ -164,7 +164,9 @@ class Campaign:
                     await self._made(fleet, kept, iter(groups), note, progress)
                 hunt.learn(asks, known)
             progress.done(hunt.search.spent)
-        return hunt.write(kept.place, known)
+        from . import report_search  # takes seconds to import
+
+        return report_search.write(hunt, kept.place, known)
 
     async def _made(
         self,

@@ -123,10 +123,10 @@ def _search(options: argparse.Namespace) -> Search | None:
 
 def _shown(result: Result) -> str:
     """Where what came of it is to be looked at."""
-    if result.found:
-        return "\n".join(map(Place(result.out).path, hunt.FILES))
-    from . import report  # takes seconds to import
+    from . import report, report_search  # take seconds to import
 
+    if result.found:
+        return "\n".join(map(Place(result.out).path, report_search.FILES))
     return report.write(result.out)
 
 

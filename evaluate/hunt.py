@@ -6,17 +6,13 @@ scores alone, so a run that goes on asks the same again and takes what the table
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from deradiff.nodes.report import findings
 from deradiff.nodes.scoring.search import Ask, Search, candidates
 
 from .rows import Group, Plan, Row
-from .store import SCORE, Place, Record
-
-FILES = ("found.png", "found.md", "found.csv")
+from .store import SCORE, Record
 
 
 def begun(between: str, budget: int, confidence: float, indifference: float) -> Search:
@@ -63,39 +59,5 @@ class Hunt:
                     )
             self.search.note(ask.block, *(self._judged(records, judge) for judge in (self.scorer, self.held_out)))
 
-    def write(self, place: Place, known: Mapping[str, Record]) -> str:
-        """Keep what was found, as a plot, a table and a line for each image; the sentence that says it."""
-        from deradiff.nodes.report import findings_plot  # with torch, which takes seconds to import
-
-        from .report_plots import png
-
-        finding = findings.Finding(self.search, self.search.result(), self.scorer, self.held_out)
-        lines = [
-            self._line(ask, row, known[row.key])
-            for ask in self.search.asks
-            for row in self.rows(ask)
-            if row.key in known
-        ]
-        for name, data in zip(
-            FILES, (png(findings_plot.plot(finding)), findings.markdown(finding), findings.csv_text(lines)), strict=True
-        ):
-            place.write(name, data if isinstance(data, bytes) else data.encode())
-        return findings.sentence(finding)
-
     def _judged(self, records: Mapping[float, Record], judge: str) -> dict[float, float]:
         return {strength: record[SCORE + judge] for strength, record in records.items()} if judge else {}
-
-    def _line(self, ask: Ask, row: Row, record: Record) -> findings.Line:
-        second = record[SCORE + self.held_out] if self.held_out else None
-        kl = math.nan if record["kl"] is None else record["kl"]
-        return findings.Line(
-            ask.block,
-            row.prompt,
-            row.seed,
-            row.strength,
-            record[SCORE + self.scorer],
-            second,
-            kl,
-            0.0,
-            record["seconds"],
-        )

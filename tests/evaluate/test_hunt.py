@@ -8,7 +8,7 @@ import math
 from pathlib import Path
 
 import pytest
-from deradiff.evaluate import command, hunt, rows, store
+from deradiff.evaluate import command, hunt, report_search, rows, store
 
 JUDGE, SECOND = "reward", "caption"
 
@@ -57,7 +57,7 @@ def test_its_blocks_are_prompts_and_seeds_and_it_finds_the_best_lambda(tmp_path:
     blocks = [found.rows(ask)[0] for ask in found.search.asks]
     assert [(row.prompt, row.seed) for row in blocks[:4]] == [(0, 5), (1, 5), (2, 5), (0, 6)]
     assert (blocks[0].negative, blocks[1].negative) == ("blurry", "")
-    said = found.write(store.Place(str(tmp_path / "run")), known)
+    said = report_search.write(found, store.Place(str(tmp_path / "run")), known)
     assert abs(found.search.result().strength - 0.4) < 0.15 and "of 64 images" in said
     lines = [*csv.DictReader(io.StringIO((tmp_path / "run" / "found.csv").read_text("utf-8")))]
     assert len(lines) == len(made)
