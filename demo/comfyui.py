@@ -93,12 +93,18 @@ class Server:
 
     log: the file its output goes to; None leaves it on the terminal.
     front_end: the folder of another front end than ComfyUI's own.
+    user: the folder of its settings, where several servers of one base must not share them.
     """
 
     def __init__(
-        self, base: Path, port: int | None = None, log: Path | None = None, front_end: str | None = None
+        self,
+        base: Path,
+        port: int | None = None,
+        log: Path | None = None,
+        front_end: str | None = None,
+        user: Path | None = None,
     ) -> None:
-        self.base, self.port, self.log, self.front_end = base, port or free_port(), log, front_end
+        self.base, self.port, self.log, self.front_end, self.user = base, port or free_port(), log, front_end, user
         self.url = f"http://{HOST}:{self.port}"
         self._process: subprocess.Popen[bytes] | None = None
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
@@ -125,6 +131,7 @@ class Server:
         self._temporary = tempfile.TemporaryDirectory(prefix="deradiff-")
         command += ["--temp-directory", self._temporary.name]
         command += ["--front-end-root", self.front_end] if self.front_end else []
+        command += ["--user-directory", str(self.user)] if self.user else []
         output = self.log.open("wb") if self.log else None
         try:
             self._process = subprocess.Popen(command, cwd=root, stdout=output, stderr=subprocess.STDOUT)

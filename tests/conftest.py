@@ -7,6 +7,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import pytest
 pytest_plugins = ["support.fixtures_engine", "support.fixtures_published", "support.fixtures_evaluate"]
 ROOT = Path(__file__).resolve().parent.parent
 BROWSER = "tests/browser/"
+_FRONT_END = re.compile(r"\d+\.\d+\.\d+")  # its version, in the name of a test that has one
 
 
 def _start_comfyui() -> None:
@@ -68,12 +70,15 @@ _import_pack()
 
 @pytest.hookimpl(optionalhook=True)  # pytest-xdist's; nothing else needs it
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """With several workers: what shares fixtures, a file or the whole of the browser tests, runs on one of them."""
+    """With several workers: what shares fixtures, a file or the browser tests of one front end, runs on one of them."""
     from xdist.scheduler import LoadFileScheduling
 
     class ByFixtures(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            return BROWSER if nodeid.startswith(BROWSER) else super()._split_scope(nodeid)
+            if not nodeid.startswith(BROWSER):
+                return super()._split_scope(nodeid)
+            front_end = _FRONT_END.search(nodeid)
+            return BROWSER + (front_end.group() if front_end else "")
 
     return ByFixtures(config, log)
 

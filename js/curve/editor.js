@@ -213,10 +213,12 @@ export class CurveEditor {
     if (drag && this.plot.element.hasPointerCapture(drag.pointer)) this.plot.element.releasePointerCapture(drag.pointer);
   }
 
-  /** @param {MouseEvent} event the point keeps the focus */
+  /** @param {MouseEvent} event the point keeps the focus; a double click adds one point, also where its second click is beside it */
   #click(event) {
     event.preventDefault();
-    if (event.detail === 1) this.#clickAdded = this.#drag !== null && this.#drag.base !== this.#points;
+    const adds = this.#drag !== null && this.#drag.base !== this.#points;
+    if (event.detail === 1) this.#clickAdded = adds;
+    else if (this.#clickAdded && adds) this.#cancel();
   }
 
   /** @param {MouseEvent} event */

@@ -34,7 +34,9 @@ def server(request: pytest.FixtureRequest, servers: dict[str, comfyui.Server]) -
     if request.param not in servers:
         base = checkpoints.installed()
         other = None if request.param == version(PACKAGE) else environment.front_end(sys.executable)
-        started = comfyui.Server(base, log=base / f"browser-{request.param}.log", front_end=other)
+        own = base / f"browser-{request.param}"  # the other front end's tests may run beside these, in another language
+        own.mkdir(exist_ok=True)
+        started = comfyui.Server(base, log=own / "server.log", front_end=other, user=own)
         started.start()
         servers[request.param] = started
     return servers[request.param]

@@ -51,6 +51,15 @@ def test_a_double_click_removes_a_point_but_not_the_last_two(curve: CurvePage) -
     expect(curve.readout).to_have_text("A curve needs at least two points.")
 
 
+def test_a_double_click_of_an_unsteady_hand_adds_one_point(curve: CurvePage) -> None:
+    x, y = curve.place(0.25, 1.5)
+    curve.page.mouse.click(x, y)
+    curve.page.mouse.move(x + 25, y)
+    curve.page.mouse.down(click_count=2)
+    curve.page.mouse.up(click_count=2)
+    curve.has([0, 1], [0.25, 1.5], [0.5, 0.5], [1, 0])
+
+
 def test_a_right_click_opens_a_menu(curve: CurvePage) -> None:
     curve.click(0.25, 1.5, button="right")
     items = curve.menu.get_by_role("menuitem")

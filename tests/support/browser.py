@@ -28,6 +28,7 @@ SETTINGS = {
     "Comfy.Minimap.Visible": False,
     "Comfy.Workflow.ShowMissingModelsWarning": False,
     "Comfy.Workflow.Persist": False,
+    "Comfy.Pointer.DoubleClickTime": 1000,  # milliseconds: a busy machine's two clicks are to count as a double click
 }
 SCRIPTS = f"/extensions/{comfyui.PACK}/"
 MODES = ["litegraph", "nodes2"]
