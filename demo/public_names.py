@@ -1,5 +1,5 @@
 """The demo pair's weights under the names of the public files, so that a shipped workflow runs on them as it is.
-The second reward is the demo pair's LoRA with its sign turned, as there is no other.
+SPO is the demo pair's LoRA with its sign turned, as there is no other.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from assemble import CHECKPOINT, LORA, assemble
 from safetensors.torch import load_file, save_file
-from workflow_files import CLIP_L, DPO, DPO_LORA, SD15, SD15_UNET, SDXL, SPO_LORA, VAE, File
+from workflow_files import CLIP_L, DPO, DPO_LORA, DPO_LORA_SD15, SD15, SD15_UNET, SDXL, SPO_LORA, VAE, File
 
 Weights = dict[str, torch.Tensor]
 
@@ -64,6 +64,7 @@ _STANDINS: dict[File, Callable[[Weights, Weights], Weights] | None] = {
     SD15_UNET: _part(_UNET),
     DPO: _merged,
     DPO_LORA: lambda _, lora: lora,
+    DPO_LORA_SD15: lambda _, lora: lora,
     SPO_LORA: _turned,
     CLIP_L: _part(_CLIP),
     VAE: _part(_VAE),

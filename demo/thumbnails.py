@@ -69,6 +69,13 @@ _LOOKS = {
     "Two rewards (SD1.5, DPO and SPO)": _Look(
         "a yellow circle on a white background", runs=_at(0, 0.25, 0.5, title="Realign: SPO", sign="\u03bb\u2082")
     ),
+    "Contrastive (SD1.5, DPO against SPO)": _Look(
+        "a red square on a white background",
+        runs={
+            f"w = {w:g}": {"Realign: wanted": {"lambda": w}, "Realign: unwanted": {"lambda": -w}}
+            for w in (0, 0.25, 0.5)
+        },
+    ),
     "Prompt set (SD1.5, DPO model)": _Look("", 1, _with(_SET, _at(0, 0.5, 1))),
     "Image to image (SD1.5, DPO model)": _Look("a red circle on a white background", 1, inputs=(3, 8)),
     "Choose lambda (SDXL, DPO LoRA)": _Look("a blue circle on a white background", 2, {"": {"": _WARM}}),

@@ -54,6 +54,11 @@ SPO_LORA = File(
     f"{HUB}/SPO-Diffusion-Models/SPO-SD-v1-5_4k-p_10ep_LoRA/resolve/main/spo-sd-v1-5_4k-p_10ep_lora_webui.safetensors",
     "loras",
 )
+DPO_LORA_SD15 = File(
+    "sd_v15_dpo_lora_v1.safetensors",
+    f"{HUB}/benjamin-paine/sd-dpo-offsets/resolve/main/sd_v15_dpo_lora_v1.safetensors",
+    "loras",
+)
 CLIP_L = File(
     "clip_l.safetensors",
     f"{HUB}/comfyanonymous/flux_text_encoders/resolve/main/clip_l.safetensors",
@@ -64,7 +69,7 @@ VAE = File(
     f"{HUB}/stabilityai/sd-vae-ft-mse-original/resolve/main/vae-ft-mse-840000-ema-pruned.safetensors",
     "vae",
 )
-FILES = (SD15, SDXL, SD15_UNET, DPO, DPO_LORA, SPO_LORA, CLIP_L, VAE)
+FILES = (SD15, SDXL, SD15_UNET, DPO, DPO_LORA, DPO_LORA_SD15, SPO_LORA, CLIP_L, VAE)
 
 _PICKSCORE, _PROCESSOR = f"{HUB}/yuvalkirstain/PickScore_v1", f"{HUB}/laion/CLIP-ViT-H-14-laion2B-s32B-b79K"
 PICKSCORE = (

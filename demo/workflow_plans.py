@@ -3,7 +3,7 @@ Standard library only; demo/export_workflows.py turns these into workflows."""
 
 from __future__ import annotations
 
-from workflow_files import CLIP_L, DPO, SD15_UNET, SPO_LORA, VAE
+from workflow_files import CLIP_L, DPO, SD15_UNET, VAE
 from workflow_nodes import (
     NARROW,
     PAINTING,
@@ -169,51 +169,6 @@ def _img2img() -> Plan:
     )
 
 
-def _two_rewards() -> Plan:
-    spo = Node(
-        "spo",
-        "DeRaDiffLoadLoraPair",
-        "Second reward: SPO LoRA",
-        {"lora": SPO_LORA.name, "strength": 1.0},
-        {"model": "pair.reference"},
-        (SPO_LORA,),
-        WIDE,
-    )
-    betas = {"trained_beta": 5000.0, "target_beta": 10000.0}
-    beta = Node("beta", "DeRaDiffLambdaFromBeta", values=betas, size=NARROW)
-    first = {"reference": "pair.reference", "aligned": "pair.aligned", "lambda": "beta.lambda"}
-    second = {"reference": "realign_dpo.model", "aligned": "spo.aligned"}
-    inputs = {
-        "model": "realign_spo.model",
-        "positive": "positive.CONDITIONING",
-        "negative": "negative.CONDITIONING",
-        "latent_image": "latent.LATENT",
-    }
-    note = (
-        "### Two rewards, each with its own lambda\n\n"
-        "Two models were aligned from the same reference: one by DPO on preferences, one by SPO on aesthetics. The "
-        "first **Realign** mixes in DPO; its MODEL is the reference of the second, which mixes in SPO:\n\n"
-        "**reference + lambda1 \u00b7 (DPO - reference) + lambda2 \u00b7 (SPO - reference)**\n\n"
-        "The first lambda comes from the KL strength **beta**: trained with 5000, wanted 10000, so 0.5. SPO states its "
-        "beta on another scale; its lambda is set by eye."
-    )
-    twice = (
-        (beta,),
-        (Node("realign_dpo", "DeRaDiffRealign", "Realign: DPO", inputs=first, size=NARROW),),
-        (Node("realign_spo", "DeRaDiffRealign", "Realign: SPO", {"lambda": 0.4}, second, size=NARROW),),
-    )
-    prompt = (prompts(PAINTING, UNWANTED, "pair.clip"), (empty_latent(512, 512),))
-    return Plan(
-        note,
-        (
-            stack("models", "1  One reference, two aligned models", (sd15_pair(), spo)),
-            (*stack("lambda", "2  Realign twice", *twice), *stack("prompt", "3  The prompt", *prompt)),
-            stack("sample", "4  Sample", (Node("sampler", "KSampler", values=settings(42, 50, 7.5), inputs=inputs),)),
-            saved_image("5  The image", "sampler.LATENT", "pair.vae", "deradiff_two_rewards"),
-        ),
-    )
-
-
 def _demo() -> Plan:
     values = {**settings(0, 20, 3.0, "euler"), "lambda": 0.5}
     sampler = Node("sampler", "DeRaDiffKSampler", values=values, inputs=sockets("pair.reference", "pair.aligned"))
@@ -280,7 +235,6 @@ PLANS = {
     "Lambda (SDXL, DPO LoRA)": _sdxl_dpo_lora(),
     "Custom sampling (SD1.5, DPO model)": _custom_sampler(),
     "Image to image (SD1.5, DPO model)": _img2img(),
-    "Two rewards (SD1.5, DPO and SPO)": _two_rewards(),
     "Prompt set (SD1.5, DPO model)": _prompt_set(),
 }
 DEMO_PLANS = {"Lambda (demo pair)": _demo()}

@@ -75,7 +75,7 @@ def lambda_input() -> io.Float.Input:
         max=strength.HIGHEST,
         step=0.01,
         tooltip="How strongly the alignment acts (beta_trained / beta_target): 0 is the reference, 1 the aligned model as trained, 0.5 as if "
-        "trained with twice the KL penalty. Above 1 it is less regularised than trained; artefacts are common above 2.",
+        "trained with twice the KL penalty. Above 1 it is less regularised than trained (artefacts are common above 2), below 0 it moves away from the alignment.",
     )
 
 

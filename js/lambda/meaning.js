@@ -17,6 +17,7 @@ export function meaning(lambda, words) {
   if (lambda === 0) return words.reference;
   if (lambda === 1) return words.aligned;
   if (lambda > 1) return words.beyond(lambdaText(lambda));
+  if (lambda < 0) return words.away(lambdaText(lambda));
   return words.regularised(lambdaText(lambda), String(Number((1 / lambda).toPrecision(3))));
 }
 

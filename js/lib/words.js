@@ -36,6 +36,7 @@ const ENGLISH = {
   regularised: (/** @type {string} */ lambda, /** @type {string} */ times) =>
     `${lambda}: ${times === "2" ? "twice" : `${times} times`} as regularised as trained`,
   beyond: (/** @type {string} */ lambda) => `${lambda}: beyond training, expect artefacts`,
+  away: (/** @type {string} */ lambda) => `${lambda}: away from the alignment`,
   drifted: (/** @type {string} */ kl) => `KL ${kl} nats`,
   reused: (/** @type {string} */ cost, /** @type {string} */ error) => `${cost} models, error \u2248 ${error}`,
   stage: (/** @type {string} */ lambda, /** @type {number} */ number, /** @type {number} */ count, /** @type {boolean} */ weights) =>
@@ -79,6 +80,7 @@ const CHINESE = {
   aligned: "\u4e0e\u8bad\u7ec3\u65f6\u7684\u5bf9\u9f50\u6a21\u578b\u76f8\u540c",
   regularised: (lambda, times) => `${lambda}\uff1a\u6b63\u5219\u5316\u5f3a\u5ea6\u4e3a\u8bad\u7ec3\u65f6\u7684 ${times} \u500d`,
   beyond: (lambda) => `${lambda}\uff1a\u8d85\u51fa\u8bad\u7ec3\u8303\u56f4\uff0c\u53ef\u80fd\u51fa\u73b0\u7455\u75b5`,
+  away: (lambda) => `${lambda}\uff1a\u8fdc\u79bb\u5bf9\u9f50`,
   drifted: (kl) => `KL ${kl} nats`,
   reused: (cost, error) => `${cost} \u4e2a\u6a21\u578b\uff0c\u8bef\u5dee \u2248 ${error}`,
   stage: (lambda, number, count, weights) => `\u03bb ${lambda}${weights ? "\uff08\u6743\u91cd\uff09" : ""}\uff1a\u7b2c ${number} / ${count} \u4e2a`,
@@ -119,6 +121,7 @@ const JAPANESE = {
   aligned: "\u5b66\u7fd2\u6642\u306e\u30a2\u30e9\u30a4\u30e1\u30f3\u30c8\u306e\u307e\u307e",
   regularised: (lambda, times) => `${lambda}\uff1a\u6b63\u5247\u5316\u306f\u5b66\u7fd2\u6642\u306e ${times} \u500d`,
   beyond: (lambda) => `${lambda}\uff1a\u5b66\u7fd2\u306e\u7bc4\u56f2\u5916\u3001\u30a2\u30fc\u30c6\u30a3\u30d5\u30a1\u30af\u30c8\u306b\u6ce8\u610f`,
+  away: (lambda) => `${lambda}: \u30a2\u30e9\u30a4\u30e1\u30f3\u30c8\u304b\u3089\u96e2\u308c\u308b\u65b9\u5411`,
   drifted: (kl) => `KL ${kl} nats`,
   reused: (cost, error) => `${cost}\u30e2\u30c7\u30eb\u5206\u3001\u8aa4\u5dee \u2248 ${error}`,
   stage: (lambda, number, count, weights) => `\u03bb ${lambda}${weights ? "\uff08\u91cd\u307f\uff09" : ""}\uff1a${number} / ${count}`,

@@ -98,7 +98,7 @@ class Models:
             raise ValueError(
                 f"The {self._name(broken)} predicted NaN or infinite values, which would decode to a black image. Start "
                 "ComfyUI with --force-upcast-attention or --fp32-unet, or load the model in another weight_dtype; if lambda "
-                "is above 1, lower it."
+                "is above 1 or below 0, bring it closer."
             )
         for model in self._aligned.values():
             unreached = model.unreached()

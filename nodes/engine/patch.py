@@ -63,7 +63,7 @@ def realign(
 
     weight: lambda, or lambda over the progress of sampling and over the image. evaluation: exact if None. Realigning a
     realigned MODEL adds another aligned model: realign(realign(r, a, u), b, v) has weights 1-u-v, u, v, and the evaluation
-    that was asked for last. Raises ValueError if lambda is not a finite number of at least 0 or the models are no pair.
+    that was asked for last. Raises ValueError if lambda is not within its limits or the models are no pair.
     """
     weight = weight if isinstance(weight, Weight) else Weight(weight)
     check.check_pair(reference, aligned)
@@ -219,8 +219,11 @@ def _warn_of_guidance(reference: ModelPatcher, aligned: ModelPatcher) -> None:
 
 
 def _warn_of_run(model: ModelPatcher, realignment: Realignment, sampler: Any) -> None:
-    if any(weight.peak > 1 for weight in realignment.weights) or _exceed_one(realignment.weights):
-        LOG.warning(strength.BEYOND_TRAINING, " + ".join(f"{weight.peak:g}" for weight in realignment.weights))
+    peaks = [weight.peak for weight in realignment.weights]
+    if max(peaks) > 1 or _exceed_one(realignment.weights):
+        LOG.warning(strength.BEYOND_TRAINING, " + ".join(f"{peak:g}" for peak in peaks))
+    elif min(peaks) < strength.AWAY:
+        LOG.warning(strength.FAR_AWAY, " + ".join(f"{peak:g}" for peak in peaks))
     if model.patches_uuid != realignment.patches_uuid:
         LOG.warning(
             "Weights of the realigned MODEL were patched after realigning (a LoRA, a merge): this reaches the reference, and the aligned "

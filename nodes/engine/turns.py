@@ -146,7 +146,7 @@ class OneInTurn:
         if not self._told and sum(map(counts, shares)) > 1:
             self._told = True
             LOG.warning(
-                "Evaluation '%s' needs weights between 0 and 1 that are the same over the whole image; with a mask or a lambda above 1, "
+                "Evaluation '%s' needs weights between 0 and 1 that are the same over the whole image; with a mask, or a lambda below 0 or above 1, "
                 "every model is evaluated (as with '%s').",
                 self._evaluation.kind,
                 EXACT,

@@ -47,8 +47,8 @@ def closed_form(
     precision = torch.stack(torch.broadcast_tensors(*precisions)).sum(dim=0)
     if not bool((precision > 0).all()):
         raise ValueError(
-            "The mixture has no positive precision: lambda is too large for the ratio of the variances. "
-            "Above 1, lambda must satisfy s_ref^2 / s_aligned^2 > (lambda - 1) / lambda."
+            "The mixture has no positive precision: lambda lies too far outside of 0..1 for the ratio of the variances. Above 1 it must satisfy "
+            "s_ref^2 / s_aligned^2 > (lambda - 1) / lambda, below 0 s_aligned^2 / s_ref^2 > lambda / (lambda - 1)."
         )
     moments = [share * mean for share, mean in zip(precisions, means, strict=True)]
     return torch.stack(torch.broadcast_tensors(*moments)).sum(dim=0) / precision, 1.0 / precision

@@ -9,19 +9,21 @@ import math
 
 from . import limits
 
-LOWEST, HIGHEST = 0.0, 3.0  # of lambda, and of its product with a schedule
+LOWEST, HIGHEST = -3.0, 3.0  # of lambda, and of its product with a schedule
 BEYOND_TRAINING = "lambda %s: less regularised than the aligned model was trained; artefacts are common above 2"
-_MEANING = "Use 0 for the reference, 1 for the aligned model as trained, something in between to regularise it more."
+FAR_AWAY = "lambda %s: away from the alignment by more than the aligned model is towards it; artefacts are common there"
+AWAY = -1.0  # lambda below it is that far
+_MEANING = "Use 0 for the reference, 1 for the aligned model as trained, something in between to regularise it more, below 0 to move away from it."
 _BETA = "beta is the strength of the KL penalty; Diffusion-DPO trained SD1.5 and SDXL at 5000."
 
 
 def checked_lambda(value: object, name: str = "lambda", advice: str = _MEANING) -> float:
     """Return lambda as a float.
 
-    0 is the reference, 1 the aligned model as trained, above 1 less regularised than trained.
+    0 is the reference, 1 the aligned model as trained, above 1 less regularised than trained, below 0 away from the alignment.
     Raises ValueError for anything but a number from LOWEST to HIGHEST.
     """
-    return limits.number(value, name, LOWEST, HIGHEST, advice)
+    return limits.number(value, name, LOWEST, HIGHEST, advice) + 0.0  # -0 is 0
 
 
 def checked_beta(value: object, name: str) -> float:
@@ -39,7 +41,9 @@ def lambda_from_beta(trained: float, target: float) -> float:
 
 
 def beta_from_lambda(strength: float, trained: float) -> float:
-    """The KL strength that a lambda stands for, beta_trained / lambda; infinite at lambda = 0 (the reference)."""
+    """The KL strength that a lambda stands for, beta_trained / lambda; infinite at lambda = 0 (the reference), NaN below, where none does."""
     strength = checked_lambda(strength)
     trained = checked_beta(trained, "trained_beta")
-    return trained / strength if strength > 0 else math.inf
+    if strength <= 0:
+        return math.inf if strength == 0 else math.nan
+    return trained / strength

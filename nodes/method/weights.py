@@ -23,7 +23,9 @@ class Weight:
         object.__setattr__(self, "value", checked_lambda(self.value))
         if self.schedule is not None:
             checked_lambda(
-                self.peak, "lambda * schedule", "Lower lambda, or the highest point of the schedule's curve."
+                self.peak,
+                "lambda * schedule",
+                "Bring lambda closer to 0, or lower the highest point of the schedule's curve.",
             )
 
     def at(self, progress: float) -> float:
@@ -43,7 +45,7 @@ class Weight:
 
     @property
     def peak(self) -> float:
-        """Its largest value at any progress."""
+        """Its value where it is furthest from 0, at any progress."""
         return self.value if self.schedule is None else self.value * self.schedule.highest(0.0, 1.0)
 
 

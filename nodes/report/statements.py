@@ -26,8 +26,9 @@ class Report:
     held_out: str = ""
 
     def beta(self, row: Row) -> float | None:
-        """The KL strength a row's lambda stands for, None if unknown."""
-        return beta_from_lambda(row.strength, self.trained_beta) if self.trained_beta else None
+        """The KL strength a row's lambda stands for, None if it is unknown or lambda is below 0, where none does."""
+        beta = beta_from_lambda(row.strength, self.trained_beta) if self.trained_beta else math.nan
+        return None if math.isnan(beta) else beta
 
 
 def verdict(report: Report) -> str:

@@ -80,7 +80,8 @@ def _apart(report: Report, index: int) -> tuple[float, float, float]:
 def _cells(report: Report, index: int) -> list[str]:
     row, beta = report.choice.rows[index], report.beta(report.choice.rows[index])
     chosen = index == report.choice.index
-    cells = [f"{row.strength:g}", *([] if beta is None else [number(beta)]), _model(row)]
+    betas = [] if report.trained_beta == 0 else ["-" if beta is None else number(beta)]
+    cells = [f"{row.strength:g}", *betas, _model(row)]
     cells += [number(row.mean), "-" if math.isnan(row.error) else f"{row.error:.2g}"]
     cells += _apart_cells(*_apart(report, index))
     cells += [number(statistics.fmean(row.held_out))] if report.held_out else []

@@ -70,7 +70,7 @@ def _values(token: str) -> list[float]:
 def _lambda(part: str, token: str) -> Decimal:
     """The number of a part of a token, within the limits of lambda."""
     checked_lambda(float(_number(part, token)), f"lambdas: {quoted(token)}")
-    return _number(part, token)
+    return _number(part, token) + 0  # -0 is 0
 
 
 def _number(part: str, token: str) -> Decimal:

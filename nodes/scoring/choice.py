@@ -1,7 +1,7 @@
 """Choosing a lambda by scores: the mean of each lambda, the rules that name a winner, and how it compares with the others.
 
 The one-standard-error rule is that of Breiman et al., Classification and Regression Trees (1984), section 3.4.3: of all
-choices within one standard error of the best, take the simplest; here the smallest lambda, the closest to the reference.
+choices within one standard error of the best, take the simplest; here the lambda closest to 0, the reference.
 The error is that of the paired difference from the best: the samples of all lambdas share their noise.
 """
 
@@ -115,17 +115,18 @@ class Choice:
 
 
 def highest_mean(rows: Sequence[Row]) -> Row:
-    """The row of the highest mean; the smallest lambda of several that are equal."""
-    return max(rows, key=lambda row: (row.mean, -row.strength))
+    """The row of the highest mean; of several that are equal, the closest to the reference."""
+    return max(rows, key=lambda row: (row.mean, -abs(row.strength), -row.strength))
 
 
 def smallest_within_one_error(rows: Sequence[Row]) -> Row:
-    """The smallest lambda that falls short of the highest mean by at most one standard error of their paired difference.
+    """The lambda closest to 0 that falls short of the highest mean by at most one standard error of their paired difference.
 
     One sample has no standard error; it counts as 0, which makes this the highest mean.
     """
     best = highest_mean(rows)
-    return min((row for row in rows if row is best or _within_one_error(best, row)), key=lambda row: row.strength)
+    good = (row for row in rows if row is best or _within_one_error(best, row))
+    return min(good, key=lambda row: (abs(row.strength), row.strength))
 
 
 def _within_one_error(best: Row, row: Row) -> bool:
@@ -212,5 +213,5 @@ def _nothing_within(rows: Sequence[Row], budget: float) -> str:
     left_out = f" The KL is unknown at lambda {', '.join(unknown)}." if unknown else ""
     return (
         f"kl_budget: no lambda of this sweep stays within {budget:g} nats; the nearest is lambda {least.strength:g} "
-        f"with {least.mean_kl:.4g}{error} nats.{left_out} Raise the budget, or sweep smaller lambdas."
+        f"with {least.mean_kl:.4g}{error} nats.{left_out} Raise the budget, or sweep lambdas closer to 0."
     )

@@ -47,12 +47,10 @@ _MOST_CANDIDATES = 31
 def candidates(low: float, high: float) -> tuple[float, ...]:
     """The lambdas that a search of a range considers: multiples of a round step, at most 31, and both ends.
 
-    Raises ValueError for a range that is empty, below 0 or not finite.
+    Raises ValueError for a range that is empty or not finite.
     """
-    if not (math.isfinite(low) and math.isfinite(high) and 0 <= low < high):
-        raise ValueError(
-            f"range: expected two lambdas of at least 0, the first below the second, got {low:g} and {high:g}."
-        )
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise ValueError(f"range: expected two lambdas, the first below the second, got {low:g} and {high:g}.")
     if high - low < LEAST_RANGE:
         raise ValueError(f"range: expected at least {LEAST_RANGE:g} between the two lambdas, got {low:g} and {high:g}.")
     step = next((each for each in _STEPS if (high - low) / each < _MOST_CANDIDATES), (high - low) / 30)

@@ -28,6 +28,7 @@ MEANINGS = {
     0.5: "0.50: twice as regularised as trained",
     0.8: "0.80: 1.25 times as regularised as trained",
     1: "aligned as trained",
+    -0.5: "-0.50: away from the alignment",
     1.4: "1.40: beyond training, expect artefacts",
 }
 SCHEDULED = " (\u00d7 schedule)"  # the page's sampler has one

@@ -20,7 +20,7 @@ FAMILIES = pytest.mark.parametrize("family", ["sd15", "sdxl", "sd3", "wan"])
 
 
 @FAMILIES
-@pytest.mark.parametrize("weight", [0.3, 1.5])
+@pytest.mark.parametrize("weight", [-1.0, 0.3, 1.5])
 def test_equals_a_loop_over_two_models(request: pytest.FixtureRequest, family: str, weight: float) -> None:
     pair: Pair = request.getfixturevalue(family)
     expected = engine.by_hand([pair.reference, pair.aligned], [1 - weight, weight], pair.task)
@@ -47,7 +47,7 @@ def test_equals_the_loop_for_other_tasks(sd15: Pair, changes: dict) -> None:
 
 
 @pytest.mark.parametrize("family", ["sd15", "sd3"])
-@pytest.mark.parametrize("weight", [0.3, 1.5])
+@pytest.mark.parametrize("weight", [-1.0, 0.3, 1.5])
 def test_lora_pair_equals_a_loop_over_two_modules(
     request: pytest.FixtureRequest, zoo: Zoo, family: str, weight: float
 ) -> None:
@@ -82,7 +82,7 @@ def test_lora_pair_equals_hooks_of_core(zoo: Zoo, sd15_lora: Pair, sampler: str,
     assert engine.difference(ours, engine.by_core(sd15_lora.reference, task)) > 0.01
 
 
-REWARDS = pytest.mark.parametrize(("first", "second"), [(0.3, 0.5), (0.5, 0.5), (0.8, 0.9), (0.0, 0.6)])
+REWARDS = pytest.mark.parametrize(("first", "second"), [(0.3, 0.5), (0.5, 0.5), (0.8, 0.9), (0.0, 0.6), (1.5, -1.5)])
 
 
 @REWARDS

@@ -62,7 +62,9 @@ def test_the_templates(name: str, load: Load) -> None:
     )
 
 
-@pytest.mark.parametrize("name", [name for name in TEMPLATES if name.startswith(("Two", "Choose", "Lambda over"))])
+@pytest.mark.parametrize(
+    "name", [name for name in TEMPLATES if name.startswith(("Two", "Contrastive", "Choose", "Lambda over"))]
+)
 def test_a_template_with_several_lambdas_lists_them(name: str, load: Load) -> None:
     with pytest.raises(ValueError, match="the workflow has several") as refusal:
         load(TEMPLATES[name])

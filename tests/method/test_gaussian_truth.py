@@ -1,7 +1,7 @@
 """Realigned samples against the model that training at beta / lambda would give, where that model is known: Gaussians.
 
 A Gaussian reference and a linear reward r = slope . x: alignment at beta moves the mean by variance * slope / beta. The pair
-is aligned at BETA; what is sampled at lambda must have the law of the model aligned at BETA / lambda.
+is aligned at BETA; what is sampled at lambda must have the law of the model aligned at BETA / lambda; below 0, for the opposite of the reward.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from support.gaussians import KINDS, Mixture, Reward
 pytestmark = pytest.mark.usefixtures("as_in_comfyui")
 
 BETA, STEPS, COUNT, DIMENSIONS = 0.4, 10, 2048, 5
-LAMBDAS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5)
+LAMBDAS = (-1.0, 0.0, 0.25, 0.5, 0.75, 1.0, 1.5)
 SAMPLERS = ("euler", "dpmpp_2m", "euler_ancestral", "dpmpp_2m_sde")
 DETERMINISTIC = SAMPLERS[:2]
 FOUR_SIGMA = 2 * float(norm.sf(4))
@@ -29,6 +29,7 @@ FOUR_SIGMA = 2 * float(norm.sf(4))
 _rng = torch.Generator().manual_seed(0)
 REFERENCE = Mixture.gaussian(torch.randn(DIMENSIONS, generator=_rng), 0.5)
 REWARD = Reward(torch.randn(DIMENSIONS, generator=_rng).double())
+UNWANTED = Reward(torch.randn(DIMENSIONS, generator=_rng).double())
 
 
 def trained_at(beta: float) -> Mixture:
@@ -80,6 +81,19 @@ def check_lambda(weight: float, kind: str, sampler: str, given: float | None = N
 @pytest.mark.parametrize("kind", KINDS)
 def test_lambda_samples_the_model_trained_at_beta_over_lambda(kind: str, sampler: str, weight: float) -> None:
     check_lambda(weight, kind, sampler)
+
+
+@pytest.mark.parametrize("weight", [0.5, 1.5])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_chain_of_opposite_weights_is_the_model_trained_on_the_difference_of_the_rewards(
+    kind: str, weight: float
+) -> None:
+    """D_r + w (D_pos - D_neg): preference-guided diffusion's contrastive form (arXiv 2602.18799)."""
+    models = [gaussians.model(model, kind) for model in (REFERENCE, trained_at(BETA), REFERENCE.tilted(UNWANTED, BETA))]
+    chain = realign(realign(models[0], models[1], weight), models[2], -weight)
+    samples = gaussians.sampled(chain, "euler_ancestral", STEPS, start(11), 11)
+    target = REFERENCE.tilted(Reward(REWARD.slope - UNWANTED.slope), BETA / weight)
+    check_law(samples, *gaussians.law(target, kind, "euler_ancestral", STEPS))
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)

@@ -81,8 +81,20 @@ def test_closed_form_is_defined_exactly_above_the_boundary_of_the_variances(weig
     above, below = float(boundary * Fraction(1001, 1000)), float(boundary * Fraction(999, 1000))
     mean, variance = mixture.closed_form(means, _tensors(above, 1.0), (1 - weight, weight))
     assert math.isfinite(float(mean)) and float(variance) > 0
-    with pytest.raises(ValueError, match="no positive precision: lambda is too large"):
+    with pytest.raises(ValueError, match="no positive precision: lambda lies too far"):
         mixture.closed_form(means, _tensors(below, 1.0), (1 - weight, weight))
+
+
+@pytest.mark.parametrize("weight", [-0.25, -1.0, -3.0])
+def test_closed_form_is_defined_exactly_above_the_boundary_below_zero(weight: float) -> None:
+    """Below lambda = 0 a Gaussian exists where s_a^2 / s_r^2 > lambda / (lambda - 1), and nowhere else."""
+    boundary = Fraction(weight) / Fraction(weight - 1)
+    means = _tensors(0.0, 1.0)
+    above, below = float(boundary * Fraction(1001, 1000)), float(boundary * Fraction(999, 1000))
+    mean, variance = mixture.closed_form(means, _tensors(1.0, above), (1 - weight, weight))
+    assert math.isfinite(float(mean)) and float(variance) > 0
+    with pytest.raises(ValueError, match="no positive precision: lambda lies too far"):
+        mixture.closed_form(means, _tensors(1.0, below), (1 - weight, weight))
 
 
 def test_closed_form_refuses_the_boundary_itself() -> None:

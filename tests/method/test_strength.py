@@ -26,15 +26,15 @@ def test_a_valid_lambda_comes_back_as_it_is(value: float) -> None:
 @pytest.mark.parametrize(
     ("value", "says"),
     [
-        (math.nan, "from 0 to 3, got nan"),
-        (math.inf, "from 0 to 3, got inf"),
-        (-math.inf, "from 0 to 3, got -inf"),
-        (-0.01, "from 0 to 3, got -0.01"),
-        (-3, "from 0 to 3, got -3"),
-        (3.01, "from 0 to 3, got 3.01"),
-        (1e20, "from 0 to 3, got 1e+20"),
-        (10**400, "from 0 to 3, got 1000"),
-        pytest.param(-(10**5000), "from 0 to 3, got a number of thousands of digits", id="too long to print"),
+        (math.nan, "from -3 to 3, got nan"),
+        (math.inf, "from -3 to 3, got inf"),
+        (-math.inf, "from -3 to 3, got -inf"),
+        (-3.01, "from -3 to 3, got -3.01"),
+        (-4, "from -3 to 3, got -4"),
+        (3.01, "from -3 to 3, got 3.01"),
+        (1e20, "from -3 to 3, got 1e+20"),
+        (10**400, "from -3 to 3, got 1000"),
+        pytest.param(-(10**5000), "from -3 to 3, got a number of thousands of digits", id="too long to print"),
         (True, "got True"),
         (False, "got False"),
         ("0.5", "got '0.5'"),
@@ -45,7 +45,7 @@ def test_a_valid_lambda_comes_back_as_it_is(value: float) -> None:
     ],
 )
 def test_lambda_guard(value: object, says: str) -> None:
-    with pytest.raises(ValueError, match=r"^lambda must be a number from 0 to 3, got ") as raised:
+    with pytest.raises(ValueError, match=r"^lambda must be a number from -3 to 3, got ") as raised:
         strength.checked_lambda(value)
     assert says in str(raised.value)
 
@@ -64,7 +64,7 @@ def test_beta_guard(name: str, call: Callable[[object], float], value: object) -
         call(value)
 
 
-@pytest.mark.parametrize("value", [math.nan, math.inf, -1.0, True, "1"])
+@pytest.mark.parametrize("value", [math.nan, math.inf, -3.5, True, "1"])
 def test_beta_of_a_bad_lambda_is_refused(value: object) -> None:
     with pytest.raises(ValueError, match=r"^lambda must be a"):
         strength.beta_from_lambda(value, 5000.0)
@@ -105,10 +105,18 @@ def test_lambda_zero_is_infinite_beta() -> None:
     assert strength.beta_from_lambda(0.0, 5000.0) == math.inf
 
 
+def test_no_beta_stands_for_a_lambda_below_zero() -> None:
+    assert math.isnan(strength.beta_from_lambda(-0.5, 5000.0))
+
+
+def test_there_is_one_zero() -> None:
+    assert str(strength.checked_lambda(-0.0)) == "0.0"
+
+
 @pytest.mark.parametrize(("trained", "target", "least"), [(5000, 1000, "1666.67"), (1e308, 1e-308, "3.33333e+307")])
 def test_a_ratio_that_is_no_lambda_is_refused_with_the_beta_that_is(trained: float, target: float, least: str) -> None:
     with pytest.raises(
-        ValueError, match=r"^lambda = trained_beta / target_beta must be a number from 0 to 3"
+        ValueError, match=r"^lambda = trained_beta / target_beta must be a number from -3 to 3"
     ) as raised:
         strength.lambda_from_beta(trained, target)
     assert f"Use a target_beta of at least {least}." in str(raised.value)

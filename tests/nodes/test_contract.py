@@ -180,7 +180,7 @@ def test_lambda_is_the_same_everywhere(id_: str) -> None:
     assert kind == "FLOAT"
     assert {key: options.get(key) for key in ("default", "min", "max", "step")} == {
         "default": 0.5,
-        "min": 0.0,
+        "min": -3.0,
         "max": 3.0,
         "step": 0.01,
     }

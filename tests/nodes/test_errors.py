@@ -301,27 +301,28 @@ def test_a_realigned_model_on_the_aligned_socket(node: type, models: Models, cap
 
 
 @pytest.mark.parametrize("node", NODES)
-@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, -0.01, -3, 3.01, 1e20, 1e38, True, "0.5", None])
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, -3.01, -4, 3.01, 1e20, 1e38, True, "0.5", None])
 def test_lambda(node: type, value: object, models: Models, capfd: pytest.CaptureFixture[str]) -> None:
     before = models.evaluations
     said = _refusal(lambda: _run(node, models.sd15, models.other, value), capfd)
     assert said == (
-        f"lambda must be a number from 0 to 3, got {value!r}. Use 0 for the reference, 1 for the aligned model as trained, "
-        "something in between to regularise it more."
+        f"lambda must be a number from -3 to 3, got {value!r}. Use 0 for the reference, 1 for the aligned model as trained, "
+        "something in between to regularise it more, below 0 to move away from it."
     )
     assert models.evaluations == before
 
 
 @pytest.mark.parametrize("node", NODES)
-def test_lambda_times_a_schedule(node: type, models: Models, capfd: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("value", [2.0, -2.0])
+def test_lambda_times_a_schedule(node: type, value: float, models: Models, capfd: pytest.CaptureFixture[str]) -> None:
     curve = "[[0, 0], [0.5, 2], [1, 2]]"
     whole, early = (lambda_schedule.DeRaDiffLambdaSchedule.execute(curve, "linear", 0.0, end)[0] for end in (1.0, 0.25))
-    said = _refusal(lambda: _run(node, models.sd15, models.other, 2.0, schedule=whole), capfd)
+    said = _refusal(lambda: _run(node, models.sd15, models.other, value, schedule=whole), capfd)
     assert said == (
-        "lambda * schedule must be a number from 0 to 3, got 4.0. Lower lambda, or the highest point of the schedule's curve."
+        f"lambda * schedule must be a number from -3 to 3, got {2 * value}. Bring lambda closer to 0, or lower the highest point of the schedule's curve."
     )
     assert (
-        _run(node, models.sd15, models.other, 2.0, schedule=early) is not None
+        _run(node, models.sd15, models.other, value, schedule=early) is not None
     )  # the window ends before the curve is that high
 
 

@@ -147,7 +147,7 @@ def test_what_is_not_changed_runs(client: Client) -> None:
         ("sweep", {"lambdas": "0,5"}, "'0,5' is read as '0' and '5'"),
         ("sweep", {"lambdas": "0..1x" + "9" * 6000}, "needs a whole number from 2 to 200 after the x"),
         ("sweep", {"lambdas": "sNaN"}, "lambdas: cannot read 'sNaN'"),
-        ("sweep", {"lambdas": "1e308"}, "'1e308' must be a number from 0 to 3"),
+        ("sweep", {"lambdas": "1e308"}, "'1e308' must be a number from -3 to 3"),
         ("schedule", {"curve": "[[0, 3]]"}, "curve: point 1, [0.0, 3.0], must have its y"),
         ("schedule", {"curve": "x"}, "curve: expected JSON such as"),
         ("schedule", {"start_percent": 0.7, "end_percent": 0.3}, "expected 0 <= start_percent <= end_percent <= 1"),

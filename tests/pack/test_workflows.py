@@ -34,6 +34,7 @@ BLUEPRINT = ROOT / "subgraphs" / "DPO KSampler.json"
 CONTRACT = json.loads((ROOT / "tests" / "nodes" / "contract.json").read_text("utf-8"))
 SHIPPED = {
     "Choose lambda (SDXL, DPO LoRA)",
+    "Contrastive (SD1.5, DPO against SPO)",
     "Custom sampling (SD1.5, DPO model)",
     "Find lambda (SDXL, DPO LoRA)",
     "Image to image (SD1.5, DPO model)",
@@ -296,6 +297,6 @@ def test_labels_are_served_in_every_language(server: comfyui.Server) -> None:
 def test_what_fails_is_said_with_the_node(server: comfyui.Server) -> None:
     prompt = to_prompt(WORKFLOWS["Lambda (demo pair)"], server.get("/object_info"))
     sampler = next(node for node in prompt.values() if node["class_type"] == "DeRaDiffKSampler")
-    sampler["inputs"]["lambda"] = -1.0
+    sampler["inputs"]["lambda"] = -4.0
     with pytest.raises(RuntimeError, match=r"DeRaDiffKSampler .*lambda"):
         server.run([prompt], quiet=True)

@@ -23,10 +23,17 @@ from hypothesis import strategies as st
         ("1..0x3", [1, 0.5, 0]),
         ("0.5, 0:1:0.5, 0.5, .50, 5e-1", [0.5, 0, 1]),
         ("1e-2", [0.01]),
+        ("-1:1:0.5", [-1, -0.5, 0, 0.5, 1]),
+        ("-0.5..0.5 x 3", [-0.5, 0, 0.5]),
     ],
 )
 def test_good_lists(text: str, values: list[float]) -> None:
     assert parse_lambdas(text) == tuple(values)
+
+
+@pytest.mark.parametrize("text", ["-0", "-1:0:0.5", "-1..0 x 3", "-0.5..0.5 x 3"])
+def test_there_is_one_zero(text: str) -> None:
+    assert [str(value) for value in parse_lambdas(text) if value == 0] == ["0.0"]
 
 
 @pytest.mark.parametrize(
@@ -38,7 +45,7 @@ def test_good_lists(text: str, values: list[float]) -> None:
         ("0.5.5", "'0.5.5'"),
         ("0, nan", "'nan'"),
         ("inf", "'inf'"),
-        ("0.5, -0.25", "'-0.25'"),
+        ("0.5, -3.25", "'-3.25'"),
         ("0:1", "'0:1'"),
         ("0:1:0", "'0:1:0'"),
         ("0:1:-0.5", "'0:1:-0.5'"),
@@ -54,10 +61,10 @@ def test_good_lists(text: str, values: list[float]) -> None:
         ("0:1:1e-300", "'0:1:1e-300'"),
         ("0, sNaN", "'sNaN'"),
         ("1e308", "'1e308'"),
-        ("1e20", "'1e20' must be a number from 0 to 3"),
-        ("0:1e308:1", "'0:1e308:1' must be a number from 0 to 3"),
-        ("3.01", "'3.01' must be a number from 0 to 3"),
-        ("0..3.5 x 3", "'0..3.5x3' must be a number from 0 to 3"),
+        ("1e20", "'1e20' must be a number from -3 to 3"),
+        ("0:1e308:1", "'0:1e308:1' must be a number from -3 to 3"),
+        ("3.01", "'3.01' must be a number from -3 to 3"),
+        ("0..3.5 x 3", "'0..3.5x3' must be a number from -3 to 3"),
         ("0_1", "'0_1'"),
         ("0..1 x " + "9" * 6000, "'0..1x999"),
         ("9" * 6000, "'999"),
@@ -109,7 +116,7 @@ def test_commas_without_spaces_separate_values(text: str, values: list[float]) -
     assert parse_lambdas(text) == tuple(values)
 
 
-@pytest.mark.parametrize("text", ["0,0.5,x", "0, 5", "-1", "0.5,9"])
+@pytest.mark.parametrize("text", ["0,0.5,x", "0, 5", "-4", "0.5,9"])
 def test_nothing_is_said_of_commas_where_there_are_decimal_points_or_none(text: str) -> None:
     with pytest.raises(ValueError) as error:
         parse_lambdas(text)

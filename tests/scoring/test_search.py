@@ -218,7 +218,11 @@ def test_on_real_scores_a_good_lambda_is_found_with_a_quarter_of_a_grid_s_images
     assert sum(sure) > 20 and np.mean([each for each, settled in zip(right, sure, strict=True) if settled]) >= 0.93
 
 
-@pytest.mark.parametrize(("low", "high"), [(1.0, 1.0), (1.0, 0.5), (-0.1, 1.0), (0.0, math.nan), (0.0, math.inf)])
+def test_a_range_may_begin_below_zero() -> None:
+    assert candidates(-0.5, 0.1) == (*(round(-0.5 + 0.02 * step, 6) for step in range(31)),)
+
+
+@pytest.mark.parametrize(("low", "high"), [(1.0, 1.0), (1.0, 0.5), (0.0, math.nan), (0.0, math.inf)])
 def test_an_empty_range_is_refused(low: float, high: float) -> None:
     with pytest.raises(ValueError, match="range: expected"):
         candidates(low, high)

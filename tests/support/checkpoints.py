@@ -197,6 +197,7 @@ FILES: dict[str, Callable[[], Weights]] = {
     "diffusion_models/dpo-sd1.5-text2image-v1.safetensors": lambda: diffusers_unet(1),
     "loras/pytorch_lora_weights-sdxl-comfyui.safetensors": lambda: _small_lora("sdxl", 1, 5),
     "loras/spo-sd-v1-5_4k-p_10ep_lora_webui.safetensors": lambda: webui_lora(6),
+    "loras/sd_v15_dpo_lora_v1.safetensors": lambda: webui_lora(8),
     "loras/deradiff_demo_dpo.safetensors": lambda: standins.lora(standins.unet("sd15", 2), 7),
     "text_encoders/clip_l.safetensors": lambda: clip_l(""),
     "vae/vae-ft-mse-840000-ema-pruned.safetensors": _vae,
