@@ -32,7 +32,7 @@ SETTINGS = {
 }
 SCRIPTS = f"/extensions/{comfyui.PACK}/"
 MODES = ["litegraph", "nodes2"]
-LIMIT = 15_000  # milliseconds
+LIMIT = 60_000  # milliseconds, on a busy machine
 LOADING = 120_000  # the page for the first time, on a busy machine
 
 
