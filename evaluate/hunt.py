@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from deradiff.nodes.method.strength import checked_lambda
 from deradiff.nodes.scoring.search import Ask, Search, candidates
 
 from .rows import Group, Plan, Row
@@ -21,6 +22,7 @@ def begun(between: str, budget: int, confidence: float, indifference: float) -> 
         low, high = map(float, between.split(":"))
     except ValueError:
         raise ValueError(f"--search: expected two lambdas such as 0:1.5, got {between!r}.") from None
+    low, high = (checked_lambda(value, "--search: each of the two lambdas", "") for value in (low, high))
     return Search(candidates(low, high), budget, confidence, indifference)
 
 

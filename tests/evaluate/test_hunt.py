@@ -106,6 +106,8 @@ def test_a_row_that_failed_ends_it(tmp_path: Path) -> None:
     [
         (["--search", "0", "--scorer", "warmth"], "--search: expected two lambdas such as 0:1.5, got '0'"),
         (["--search", "1:0", "--scorer", "warmth"], "range: expected two lambdas"),
+        (["--search", "0:4", "--scorer", "warmth"], "each of the two lambdas must be a number from -3 to 3, got 4.0"),
+        (["--search=-4:1", "--scorer", "warmth"], "each of the two lambdas must be a number from -3 to 3, got -4.0"),
         (["--search", "0:1", "--scorer", "warmth", "--budget", "3"], "budget: a search needs at least 25 images, got 3"),
         (["--search", "0:1", "--scorer", "warmth", "--baseline"], "--baseline: a search looks for a lambda of the realigned model"),
         (["--search", "0:1"], "--search: expected a judge to search by"),
