@@ -17,12 +17,6 @@ import pytest
 pytest_plugins = ["support.fixtures_engine", "support.fixtures_published", "support.fixtures_evaluate"]
 ROOT = Path(__file__).resolve().parent.parent
 BROWSER = "tests/browser/"
-SLOW = (
-    BROWSER,
-    "tests/evaluate/",
-    "tests/pack/",
-    "tests/nodes/",
-)  # they wait for processes: begun first, so that none is left for the end
 _FRONT_END = re.compile(r"\d+\.\d+\.\d+")  # its version, in the name of a test that has one
 
 
@@ -74,10 +68,6 @@ _start_comfyui()
 _import_pack()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: not item.nodeid.startswith(SLOW))
-
-
 @pytest.hookimpl(optionalhook=True)  # pytest-xdist's; nothing else needs it
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """With several workers: what shares fixtures, a file or the browser tests of one front end, runs on one of them."""
@@ -90,7 +80,6 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
             front_end = _FRONT_END.search(nodeid)
             return BROWSER + (front_end.group() if front_end else "")
 
-    config.option.loadscopereorder = False  # not by their number, but as above
     return ByFixtures(config, log)
 
 
