@@ -62,6 +62,10 @@ EXECUTED = """([id, found]) => {
   window.app.nodeOutputs[id] = output;
   window.app.graph.getNodeById(id).onExecuted(output);
 }"""
+LIGHTNESS = """() => { // of the second judge's line, NaN while it is being drawn
+  const line = [...document.querySelectorAll(".deradiff-found .held.line")].find((each) => each.checkVisibility());
+  return Number(line && getComputedStyle(line).stroke.match(/^oklch\\(([\\d.]+)/)?.[1]);
+}"""
 CORNER = """id => {
   const box = document.querySelector(`[data-node-id="${id}"]`)?.getBoundingClientRect();
   if (box) return [box.right, box.bottom];
@@ -272,12 +276,10 @@ def test_it_fits_a_wide_and_a_narrow_node(found: Found) -> None:
 def test_the_second_judge_is_seen_in_both_themes(light: Found) -> None:
     light.ended(**SECOND, **SETTLED)
     light.says("\u03bb = 0.50, 0.25 to 0.75 alike (95 %), 64 of 96 images")
-    lightness = "element => Number(getComputedStyle(element).stroke.match(/^oklch\\(([\\d.]+)/)[1])"
-    assert light.part(".held.line").evaluate(lightness) < 0.55
+    light.page.wait_for_function(f"({LIGHTNESS})() < 0.55")
     light.screenshot("light")
     light.page.evaluate("() => window.app.extensionManager.setting.set('Comfy.ColorPalette', 'dark')")
-    light.page.wait_for_timeout(300)
-    assert light.part(".held.line").evaluate(lightness) > 0.75
+    light.page.wait_for_function(f"({LIGHTNESS})() > 0.75")
     light.screenshot("dark")
 
 
