@@ -230,8 +230,10 @@ def _found(
         finder.run(bar, lambda: page.found(payload(_finding(finder))))
         finding = _finding(finder)
         outputs = _outputs(finder, finding, bar)
-    if finding.found.strength <= 1:
-        gathered.forget(strength.BEYOND_TRAINING)  # it looked there, as it should, and does not answer so
+    found = finding.found.strength
+    for kind, answers in ((strength.BEYOND_TRAINING, found > 1), (strength.FAR_AWAY, found < strength.AWAY)):
+        if not answers:
+            gathered.forget(kind)  # it looked there, as it should, and does not answer so
     ui = {**page.of_run(gathered), page.FOUND: [payload(finding)]}
     return io.NodeOutput(*outputs, ui=ui)
 

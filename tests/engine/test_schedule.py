@@ -249,13 +249,23 @@ def test_sampler_custom_advanced(sd15: Pair) -> None:
     assert torch.equal(output["samples"], shaped.by_us(sd15, 0.8, schedule=schedule(FREE)))
 
 
+BEYOND, AWAY = "less regularised", "away from the alignment"
+
+
 @pytest.mark.parametrize(
     ("weight", "points", "expected"),
-    [(0.6, [[0, 2], [1, 0]], True), (1.5, UP, True), (0.5, [[0, 2], [1, 0]], False)],
+    [
+        (0.6, [[0, 2], [1, 0]], {BEYOND}),
+        (1.5, UP, {BEYOND}),
+        (0.5, [[0, 2], [1, 0]], set()),
+        (-0.6, [[0, 2], [1, 0]], {AWAY}),
+        (-0.5, [[0, 2], [1, 0]], set()),
+    ],
 )
-def test_warns_where_the_peak_exceeds_one(
-    sd15: Pair, caplog: pytest.LogCaptureFixture, weight: float, points: list, expected: bool
+def test_warns_where_the_peak_exceeds_one_on_either_side(
+    sd15: Pair, caplog: pytest.LogCaptureFixture, weight: float, points: list, expected: set[str]
 ) -> None:
     caplog.set_level(logging.WARNING, logger="deradiff")
     shaped.by_us(sd15, weight, replace(sd15.task, steps=1), schedule=schedule(points))
-    assert any("less regularised" in record.getMessage() for record in caplog.records) == expected
+    said = [record.getMessage() for record in caplog.records]
+    assert {kind for kind in (BEYOND, AWAY) if any(kind in text for text in said)} == expected

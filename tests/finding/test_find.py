@@ -16,6 +16,8 @@ import comfy.utils
 import pytest
 import torch
 from comfy.model_patcher import ModelPatcher
+from comfy_api.latest import io as comfy_io
+from deradiff.nodes import page
 from deradiff.nodes.find_lambda import DeRaDiffFindLambda
 from deradiff.nodes.finding import unfinished
 from deradiff.nodes.finding.task import Task, paired
@@ -87,7 +89,12 @@ LATENT = latent()
 
 
 def find(demo: Demo, scorer: Scorer, **changes: Any) -> tuple:
-    """The node's outputs, its inputs as ComfyUI gives them to a node that takes lists."""
+    """The node's outputs."""
+    return executed(demo, scorer, **changes).args
+
+
+def executed(demo: Demo, scorer: Scorer, **changes: Any) -> comfy_io.NodeOutput:
+    """The node's result, its inputs as ComfyUI gives them to a node that takes lists."""
     lists = {"positive": demo.positive, "negative": [demo.negative], "prompt": list(TEXTS)}
     given = {
         **{"reference": demo.reference, "aligned": demo.aligned, "latent_image": LATENT, "vae": demo.vae},
@@ -95,7 +102,7 @@ def find(demo: Demo, scorer: Scorer, **changes: Any) -> tuple:
         **{"lowest": 0.0, "highest": 1.5, "budget": 32, "confidence": 0.95, "indifference": 0.15},
     }
     lists.update({name: changes.pop(name) for name in tuple(changes) if name in lists})
-    return DeRaDiffFindLambda.execute(**lists, **{name: [value] for name, value in {**given, **changes}.items()}).args
+    return DeRaDiffFindLambda.execute(**lists, **{name: [value] for name, value in {**given, **changes}.items()})
 
 
 def warm(**settings: Any) -> Scorer:
@@ -236,6 +243,14 @@ def test_it_stops_where_the_held_out_judge_turns(demo: Demo) -> None:
     assert "the held-out judge has turned" in held[5]
     assert len(held[10].values) == len(held[9].values) and held[10].name == "turning"
     assert all(row["held_out"] for row in rows(held[6]))
+
+
+@pytest.mark.parametrize(("highest", "warns"), [(1.0, False), (-1.2, True)])
+def test_it_warns_of_a_range_far_below_zero_only_where_it_answers_so(demo: Demo, highest: float, warns: bool) -> None:
+    rising = Scorer("rising", lambda images, _: tuple(map(float, MEASURES["warmth"](images))), reads_prompt=False)
+    output = executed(demo, rising, lowest=-1.5, highest=highest, budget=LEAST_BUDGET)
+    assert (output.args[0] < -1) == warns
+    assert any("away from the alignment" in text for text in output.ui[page.RUN][0]["warnings"]) == warns
 
 
 def test_a_scorer_that_breaks_on_one_image(demo: Demo) -> None:
