@@ -40,10 +40,10 @@ def lambda_from_beta(trained: float, target: float) -> float:
     )
 
 
-def beta_from_lambda(strength: float, trained: float) -> float:
-    """The KL strength that a lambda stands for, beta_trained / lambda; infinite at lambda = 0 (the reference), NaN below, where none does."""
+def beta_from_lambda(strength: float, trained: float) -> float | None:
+    """The KL strength that a lambda stands for, beta_trained / lambda; infinite at lambda = 0 (the reference), None below, where none does."""
     strength = checked_lambda(strength)
     trained = checked_beta(trained, "trained_beta")
-    if strength <= 0:
-        return math.inf if strength == 0 else math.nan
-    return trained / strength
+    if strength < 0:
+        return None
+    return trained / strength if strength > 0 else math.inf

@@ -239,6 +239,6 @@ def _beta(entry: Entry, trained_beta: float | None) -> list[str]:
     if trained_beta is None:
         return []
     beta = beta_from_lambda(entry.strength, trained_beta)
-    if math.isnan(beta):
+    if beta is None:
         return []
     return ["reference" if math.isinf(beta) else f"\u03b2 = {number(beta)}"]

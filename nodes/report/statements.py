@@ -27,8 +27,7 @@ class Report:
 
     def beta(self, row: Row) -> float | None:
         """The KL strength a row's lambda stands for, None if it is unknown or lambda is below 0, where none does."""
-        beta = beta_from_lambda(row.strength, self.trained_beta) if self.trained_beta else math.nan
-        return None if math.isnan(beta) else beta
+        return beta_from_lambda(row.strength, self.trained_beta) if self.trained_beta else None
 
 
 def verdict(report: Report) -> str:
