@@ -3,17 +3,18 @@ Standard library only; demo/export_workflows.py turns these into workflows."""
 
 from __future__ import annotations
 
-from workflow_files import DPO_LORA_SD15, SD15, SPO_LORA, File
+from workflow_files import DPO_LORA_SD15, SD15, SPO_LORA
 from workflow_nodes import (
     NARROW,
     PAINTING,
     UNWANTED,
-    WIDE,
+    Column,
     Node,
     Plan,
-    Stack,
     empty_latent,
+    lora_pair,
     prompts,
+    reference_checkpoint,
     saved_image,
     sd15_pair,
     settings,
@@ -21,24 +22,29 @@ from workflow_nodes import (
 )
 
 
-def _lora_pair(name: str, title: str, file: File, reference: str) -> Node:
-    values = {"lora": file.name, "strength": 1.0}
-    return Node(name, "DeRaDiffLoadLoraPair", title, values, {"model": reference}, (file,), WIDE)
-
-
-def _sampled(model: str) -> Stack:
-    """KSampler with a MODEL."""
+def _chain(note: str, title: str, models: Column, twice: tuple[Column, ...], clip: str, vae: str, prefix: str) -> Plan:
+    """Models, and what realigns them, to the MODEL of its last node under KSampler."""
     inputs = {
-        "model": model,
+        "model": f"{twice[-1][-1].name}.model",
         "positive": "positive.CONDITIONING",
         "negative": "negative.CONDITIONING",
         "latent_image": "latent.LATENT",
     }
-    return stack("sample", "4  Sample", (Node("sampler", "KSampler", values=settings(42, 50, 7.5), inputs=inputs),))
+    prompt = (prompts(PAINTING, UNWANTED, clip), (empty_latent(512, 512),))
+    sampler = Node("sampler", "KSampler", values=settings(42, 50, 7.5), inputs=inputs)
+    return Plan(
+        note,
+        (
+            stack("models", title, models),
+            (*stack("lambda", "2  Realign twice", *twice), *stack("prompt", "3  The prompt", *prompt)),
+            stack("sample", "4  Sample", (sampler,)),
+            saved_image("5  The image", "sampler.LATENT", vae, prefix),
+        ),
+    )
 
 
 def _two_rewards() -> Plan:
-    spo = _lora_pair("spo", "Second reward: SPO LoRA", SPO_LORA, "pair.reference")
+    spo = lora_pair("spo", "Second reward: SPO LoRA", "pair.reference", SPO_LORA.name, SPO_LORA)
     betas = {"trained_beta": 5000.0, "target_beta": 10000.0}
     beta = Node("beta", "DeRaDiffLambdaFromBeta", values=betas, size=NARROW)
     first = {"reference": "pair.reference", "aligned": "pair.aligned", "lambda": "beta.lambda"}
@@ -56,27 +62,16 @@ def _two_rewards() -> Plan:
         (Node("realign_dpo", "DeRaDiffRealign", "Realign: DPO", inputs=first, size=NARROW),),
         (Node("realign_spo", "DeRaDiffRealign", "Realign: SPO", {"lambda": 0.4}, second, size=NARROW),),
     )
-    prompt = (prompts(PAINTING, UNWANTED, "pair.clip"), (empty_latent(512, 512),))
-    return Plan(
-        note,
-        (
-            stack("models", "1  One reference, two aligned models", (sd15_pair(), spo)),
-            (*stack("lambda", "2  Realign twice", *twice), *stack("prompt", "3  The prompt", *prompt)),
-            _sampled("realign_spo.model"),
-            saved_image("5  The image", "sampler.LATENT", "pair.vae", "deradiff_two_rewards"),
-        ),
-    )
+    models = (sd15_pair(), spo)
+    title = "1  One reference, two aligned models"
+    return _chain(note, title, models, twice, "pair.clip", "pair.vae", "deradiff_two_rewards")
 
 
 def _contrastive() -> Plan:
-    values = {"ckpt_name": SD15.name}
-    checkpoint = Node(
-        "checkpoint", "CheckpointLoaderSimple", "Load the reference checkpoint", values, {}, (SD15,), WIDE
-    )
     models = (
-        checkpoint,
-        _lora_pair("wanted", "Wanted: DPO LoRA", DPO_LORA_SD15, "checkpoint.MODEL"),
-        _lora_pair("unwanted", "Unwanted: SPO LoRA", SPO_LORA, "checkpoint.MODEL"),
+        reference_checkpoint(SD15.name, SD15),
+        lora_pair("wanted", "Wanted: DPO LoRA", "checkpoint.MODEL", DPO_LORA_SD15.name, DPO_LORA_SD15),
+        lora_pair("unwanted", "Unwanted: SPO LoRA", "checkpoint.MODEL", SPO_LORA.name, SPO_LORA),
     )
     first = {"reference": "wanted.reference", "aligned": "wanted.aligned"}
     second = {"reference": "realign_wanted.model", "aligned": "unwanted.aligned"}
@@ -94,16 +89,8 @@ def _contrastive() -> Plan:
         (Node("realign_wanted", "DeRaDiffRealign", "Realign: wanted", {"lambda": 0.5}, first, size=NARROW),),
         (Node("realign_unwanted", "DeRaDiffRealign", "Realign: unwanted", {"lambda": -0.5}, second, size=NARROW),),
     )
-    prompt = (prompts(PAINTING, UNWANTED, "checkpoint.CLIP"), (empty_latent(512, 512),))
-    return Plan(
-        note,
-        (
-            stack("models", "1  One reference, two LoRAs", models),
-            (*stack("lambda", "2  Realign twice", *twice), *stack("prompt", "3  The prompt", *prompt)),
-            _sampled("realign_unwanted.model"),
-            saved_image("5  The image", "sampler.LATENT", "checkpoint.VAE", "deradiff_contrastive"),
-        ),
-    )
+    title = "1  One reference, two LoRAs"
+    return _chain(note, title, models, twice, "checkpoint.CLIP", "checkpoint.VAE", "deradiff_contrastive")
 
 
 PLANS = {

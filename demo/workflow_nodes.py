@@ -82,21 +82,25 @@ def sd15_pair() -> Node:
     return Node("pair", "DeRaDiffLoadCheckpointPair", values=values, files=(SD15, DPO), size=WIDE)
 
 
-def _lora_pair(checkpoint: str, lora: str, files: tuple[File, ...]) -> Column:
-    """A checkpoint, and the pair of its model and a LoRA: the nodes `checkpoint` and `pair`."""
-    title, values = "Load the reference checkpoint", {"lora": lora, "strength": 1.0}
-    return (
-        Node("checkpoint", "CheckpointLoaderSimple", title, {"ckpt_name": checkpoint}, {}, files[:1], WIDE),
-        Node("pair", "DeRaDiffLoadLoraPair", "", values, {"model": "checkpoint.MODEL"}, files[1:], WIDE),
+def reference_checkpoint(name: str, *files: File) -> Node:
+    return Node(
+        "checkpoint", "CheckpointLoaderSimple", "Load the reference checkpoint", {"ckpt_name": name}, {}, files, WIDE
     )
 
 
+def lora_pair(name: str, title: str, model: str, lora: str, *files: File) -> Node:
+    """The pair of a model and a LoRA on it."""
+    return Node(name, "DeRaDiffLoadLoraPair", title, {"lora": lora, "strength": 1.0}, {"model": model}, files, WIDE)
+
+
 def sdxl_pair() -> Column:
-    return _lora_pair(SDXL.name, DPO_LORA.name, (SDXL, DPO_LORA))
+    pair = lora_pair("pair", "", "checkpoint.MODEL", DPO_LORA.name, DPO_LORA)
+    return reference_checkpoint(SDXL.name, SDXL), pair
 
 
 def demo_pair() -> Column:
-    return _lora_pair("deradiff_demo.safetensors", "deradiff_demo_dpo.safetensors", ())
+    pair = lora_pair("pair", "", "checkpoint.MODEL", "deradiff_demo_dpo.safetensors")
+    return reference_checkpoint("deradiff_demo.safetensors"), pair
 
 
 def prompts(positive: str, negative: str, clip: str) -> tuple[Node, ...]:
