@@ -12,7 +12,7 @@ serve: ## leave that ComfyUI up at http://127.0.0.1:8188
 evaluate: ## the demo pair over 24 captions, 6 lambdas and 2 seeds on two CPU workers, into demo/output/evaluate/ (ten minutes; resumable)
 	@$(ENVIRONMENT) "$$PYTHON" demo/run_evaluate.py
 
-WORKERS = 3
+WORKERS = 2
 test: BROWSER = --browser
 test: ## the whole suite against the real ComfyUI and a Chromium, which is installed if there is none
 	@$(ENVIRONMENT) export CHROMIUM FRONTEND; OMP_NUM_THREADS=1 "$$PYTHON" -m pytest -n $(WORKERS)
