@@ -1,7 +1,7 @@
 # Everything a person runs. The environment is set up on first use, outside the checkout (demo/environment.py).
 ENVIRONMENT = set -e; found="$$(python3 demo/environment.py $(BROWSER))"; eval "$$found"; export COMFYUI_PATH;
 
-.PHONY: demo serve evaluate evaluate-bench test test-quick lint env train bench reuse search gpu fidelity
+.PHONY: demo serve evaluate evaluate-bench test test-quick test-pages lint env train bench reuse search gpu fidelity
 
 demo: ## sample the demo pair at five lambdas into demo/output/
 	@$(ENVIRONMENT) "$$PYTHON" demo/run.py
@@ -13,9 +13,12 @@ evaluate: ## the demo pair over 24 captions, 6 lambdas and 2 seeds on two CPU wo
 	@$(ENVIRONMENT) "$$PYTHON" demo/run_evaluate.py
 
 WORKERS = 2
-test: BROWSER = --browser
-test: ## the whole suite against the real ComfyUI and a Chromium, which is installed if there is none
-	@$(ENVIRONMENT) export CHROMIUM FRONTEND; OMP_NUM_THREADS=1 "$$PYTHON" -m pytest -n $(WORKERS)
+test test-pages: BROWSER = --browser
+test: ## the suite against the real ComfyUI and a Chromium, which is installed if there is none
+	@$(ENVIRONMENT) export CHROMIUM FRONTEND; OMP_NUM_THREADS=1 "$$PYTHON" -m pytest -n $(WORKERS) -m "not again"
+
+test-pages: ## every gesture in both front ends and in both of their renderers; `make test` leaves a quarter of them out
+	@$(ENVIRONMENT) export CHROMIUM FRONTEND; OMP_NUM_THREADS=1 "$$PYTHON" -m pytest -n $(WORKERS) tests/browser
 
 QUICK = tests/method tests/nodes/test_contract.py tests/pack/test_rings.py tests/engine/test_first_step.py tests/engine/test_guidance.py
 NOT_QUICK = --ignore=tests/method/test_mixture_truth.py --ignore=tests/method/test_gaussian_truth.py -k 'not whatever_the_text'

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 from support import boxes, browser
-from support.browser import MODES, comfyui
+from support.browser import MODES, ONE_RENDERER, comfyui
 from support.curve_page import CurvePage
 from support.viewer_page import Viewer
 
@@ -68,6 +68,10 @@ def page(request: pytest.FixtureRequest, server: comfyui.Server, chromium: Brows
     page.context.close()
 
 
+in_one_renderer = pytest.mark.parametrize("page", ONE_RENDERER, indirect=True)
+
+
+@in_one_renderer
 def test_the_template_browser_shows_titles_and_thumbnails_and_opens_one(page: Page) -> None:
     page.evaluate("window.app.extensionManager.command.execute('Comfy.BrowseTemplates')")
     page.get_by_text(comfyui.PACK, exact=True).first.click()
@@ -146,9 +150,10 @@ _AROUND = """(settings) => {
 }"""
 
 
+@in_one_renderer
 def test_the_blueprint_is_found_placed_and_run(page: Page) -> None:
     page.evaluate("window.app.graph.clear()")
-    page.mouse.dblclick(700, 600)
+    page.evaluate("window.app.extensionManager.command.execute('Workspace.SearchBox.Toggle')")
     page.wait_for_function("() => document.activeElement?.tagName === 'INPUT'")  # else the letters are shortcuts
     page.keyboard.type(BLUEPRINT.stem, delay=30)
     chosen = ".p-autocomplete-option.p-focus, [role=option][aria-selected=true]"  # older front ends, newer ones

@@ -264,7 +264,7 @@ texts = st.one_of(
 )
 
 
-@settings(max_examples=10_000, deadline=None)
+@settings(max_examples=4_000, deadline=None)
 @given(text=texts, interpolation=st.sampled_from(INTERPOLATIONS))
 def test_whatever_the_text_it_is_a_curve_or_a_value_error(text: str, interpolation: str) -> None:
     try:
