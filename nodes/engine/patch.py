@@ -151,7 +151,7 @@ def _run(
     registered = model.get_additional_models_with_key(KEY)
     hooked = any("hooks" in cond for conds in guider.conds.values() for cond in conds)
     companions = companion.hookable(registered) if hooked else registered
-    request = Request(noise.shape, sigmas.tolist(), seed or 0, denoise_mask, _adds_noise(sampler))
+    request = Request(noise.shape, sigmas.tolist(), seed or 0, denoise_mask)
     run = Run(
         guider,
         companions,

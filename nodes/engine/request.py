@@ -10,11 +10,9 @@ import torch
 
 @dataclass(frozen=True)
 class Request:
-    """The latents' shape, (B, C, H, W) or (B, C, T, H, W), the sigmas, the seed, the noise mask as core was given it, and
-    whether the sampler adds noise at its steps."""
+    """The latents' shape, (B, C, H, W) or (B, C, T, H, W), the sigmas, the seed, and the noise mask as core was given it."""
 
     shape: torch.Size
     sigmas: Sequence[float]
     seed: int
     mask: torch.Tensor | None = None
-    noisy: bool = False

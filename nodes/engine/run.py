@@ -8,13 +8,11 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-import comfy.model_sampling
 import torch
 from comfy.model_patcher import ModelPatcher
 
 from ..method.divergence import Divergence
 from ..method.evaluation import EXACT, Evaluation
-from ..method.forecast import Course
 from ..method.mixture import Share
 from ..method.weights import Weight
 from . import unreached
@@ -35,11 +33,6 @@ def _progress(reference: ModelPatcher, weights: Sequence[Weight], request: Reque
     if not request.sigmas or not any(weight.moves for weight in weights):
         return None
     return Progress(reference.get_model_object("model_sampling"), request.sigmas)
-
-
-def _course(guider: Any, request: Request) -> Course:
-    flow = isinstance(guider.model_patcher.get_model_object("model_sampling"), comfy.model_sampling.CONST)
-    return Course(request.sigmas, getattr(guider, "cfg", 1.0), request.noisy, flow)
 
 
 class Run:
@@ -77,7 +70,7 @@ class Run:
         self._turns = (
             None
             if evaluation.kind == EXACT
-            else OneInTurn(evaluation, self.models, _course(guider, request), request.seed)
+            else OneInTurn(evaluation, self.models, request.sigmas, request.seed, getattr(guider, "cfg", 1.0))
         )
         self._predict: Callable[[Call, Sequence[Share]], Predicted] = self._turns or partial(exact, self.models)
         self._measuring = Measuring(guider, self.models, request, origin, everywhere) if asked is not None else None

@@ -10,8 +10,8 @@ import torch
 
 from ..method import mixture
 from ..method.evaluation import EXACT, REUSE, STOCHASTIC, Evaluation, Steps, Turns
-from ..method.forecast import Course, Forecast, Known
 from ..method.mixture import Share
+from ..method.refresh import Refresh
 from ..method.reuse import Differences
 from . import LOG
 from .aligned import Branches, Call
@@ -46,12 +46,15 @@ def in_turn(shares: Sequence[Share]) -> bool:
 class OneInTurn:
     """Chooses a model for each step of the sampler; every evaluation within one step uses the same model."""
 
-    def __init__(self, evaluation: Evaluation, models: Models, course: Course, seed: int) -> None:
-        """course: of the run; seed: of its noise."""
+    def __init__(
+        self, evaluation: Evaluation, models: Models, sigmas: Sequence[float], seed: int, guidance: float
+    ) -> None:
+        """sigmas: of the run; seed: of its noise; guidance: the guider's cfg, 1 where it has none."""
         self._evaluation = evaluation
         self._models = models
-        self._course = course
-        self._steps = Steps(course.sigmas)
+        self._guidance = guidance
+        self._steps = Steps(sigmas)
+        self._refresh = Refresh(evaluation.tolerance)
         self._turns = Turns(models.count - 1, seed if evaluation.kind == STOCHASTIC else None)
         # Of the last call. Guidance that evaluates again at one latent passes the very same object.
         self._timestep: torch.Tensor | None = None
@@ -61,7 +64,6 @@ class OneInTurn:
         self._differences: dict[tuple, tuple[Differences, list, int]] = {}
         self._told = False
         self._calls = self._evaluations = 0
-        self._weights: list[float] = []
 
     def __call__(self, call: Call, shares: Sequence[Share]) -> Predicted:
         """One evaluation of the guider, by the model whose turn it is."""
@@ -69,7 +71,7 @@ class OneInTurn:
             self._say_exact(shares)
             self._differences.clear()
             return self._exact(call, shares)
-        self._weights = weights = [float(share) for share in shares]
+        weights = [float(share) for share in shares]
         if call.timestep is not self._timestep:
             self._begin(call.timestep, weights)
         if self._evaluation.kind == STOCHASTIC:
@@ -81,31 +83,20 @@ class OneInTurn:
         self._turn += 1
         self._differences = {key: kept for key, kept in self._differences.items() if kept[2] >= self._turn - 1}
         if self._steps.new(self._sigma):
-            everything = self._evaluation.kind == REUSE and not self._affordable(weights)
+            everything = self._evaluation.kind == REUSE and self._refresh.due(self._change(), self._steps, self._turns)
             self._choice = None if everything else self._turns.pick(weights)
 
-    def _affordable(self, weights: Sequence[float]) -> bool:
-        """Whether turns from here on keep the predicted error of the final latent within the tolerance."""
-        known = self._known(weights)
-        return bool(known) and all(
-            one is not None and forecast.ending(self._steps.at, one) <= self._evaluation.tolerance
-            for forecast, one in known
-        )
-
-    def _known(self, weights: Sequence[float]) -> list[tuple[Forecast, Known | None]]:
-        """What each forecast starts from, None where too little is known."""
-        found: list[tuple[Forecast, Known | None]] = []
-        for differences, _, _ in self._differences.values():
-            state = differences.state(weights)
-            found.append((differences.forecast, None if state is None else Known.read(state.tolist())))
-        return found
+    def _change(self) -> float | None:
+        """The largest change of a difference when it was measured last; None where one is unknown."""
+        changes = [kept.change for kept, _, _ in self._differences.values()]
+        known = [change for change in changes if change is not None]
+        return torch.stack(known).amax().item() if known and len(known) == len(changes) else None
 
     def reused(self) -> Reused | None:
         """What reuse cost and how far it is off, None for another evaluation or where nothing was evaluated."""
         if self._evaluation.kind != REUSE or not self._calls:
             return None
-        errors = [forecast.made(known) for forecast, known in self._known(self._weights) if known is not None]
-        return Reused(self._evaluations / self._calls, max(errors, default=0.0))
+        return Reused(self._evaluations / self._calls, self._refresh.error)
 
     def _evaluate(self, wanted: Sequence[int], call: Call) -> dict[int, Branches]:
         self._calls += 1
@@ -119,7 +110,7 @@ class OneInTurn:
 
     def _reused(self, call: Call, weights: Sequence[float]) -> Predicted:
         key = (*map(id, call.conds), *sorted(call.additions))
-        differences, _, turn = self._differences.get(key) or (Differences(len(weights), self._course), [], 0)
+        differences, _, turn = self._differences.get(key) or (Differences(len(weights), self._guidance), [], 0)
         if (
             turn == self._turn
         ):  # the same branches again at one latent: a perturbed evaluation that the key does not tell apart
@@ -128,12 +119,9 @@ class OneInTurn:
         if self._choice is None or not differences.known:
             found = self._evaluate(range(len(weights)), call)
             differences.learn(self._turn, self._sigma, found)
-            exactly = mixed(found, weights)
-            differences.note(self._steps.at, call.x, exactly, weights, held=False)
-            return Predicted(exactly, found)
+            return Predicted(mixed(found, weights), found)
         denoised = self._evaluate([self._choice], call)[self._choice]
         result = differences.mix(self._turn, self._sigma, self._choice, denoised, weights)
-        differences.note(self._steps.at, call.x, result, weights, held=True)
         reference = denoised if self._choice == 0 else differences.reference(self._sigma, self._choice, denoised)
         return Predicted(result, {0: reference}, differences.change)
 

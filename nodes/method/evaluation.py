@@ -42,6 +42,11 @@ class Turns:
         drawn = random.Random(seed)
         self._owed = [0.0 if seed is None else drawn.random() - 0.5 for _ in range(aligned)]
 
+    @property
+    def even(self) -> bool:
+        """Whether every model has had about as many turns as its weight says: a cycle of turns is complete."""
+        return all(abs(owed) <= 0.25 for owed in self._owed)
+
     def pick(self, weights: Sequence[float]) -> int:
         """weights: of the reference and the aligned models, in 0..1 and of sum 1. Returns the index of the chosen model, 0 for the reference."""
         left = 1.0
@@ -71,3 +76,13 @@ class Steps:
         )  # churn begins above the first
         before, self.at = self.at, at
         return at != before
+
+    @property
+    def left(self) -> int:
+        """How many steps follow this one."""
+        return len(self._sigmas) - 1 - self.at
+
+    @property
+    def ahead(self) -> float:
+        """The fraction of the run's steps that remain, this step included."""
+        return (self.left + 1) / max(len(self._sigmas), 1)

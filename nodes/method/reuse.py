@@ -15,8 +15,6 @@ from dataclasses import dataclass
 
 import torch
 
-from .forecast import Course, Forecast
-
 Branches = list[torch.Tensor]
 _SMOOTHING = 0.5  # the share of a measured correction that is applied
 
@@ -33,20 +31,12 @@ class _Seen:
 class Differences:
     """What the models predict relative to each other, along one trajectory and for one set of conditioning branches."""
 
-    def __init__(self, models: int, course: Course) -> None:
-        """models: how many there are, the reference first."""
-        self._guidance = course.guidance  # the scale of the first branch's offset from the last
-        self.forecast = Forecast(course)
+    def __init__(self, models: int, guidance: float = 1.0) -> None:
+        """models: how many there are, the reference first. guidance: the scale of the first branch's offset from the last."""
+        self._guidance = guidance
         self._seen: dict[int, _Seen] = {}
         self._eps: list[Branches] = [[] for _ in range(models)]  # (D_m - D_reference) / sigma of each branch
-        self._changes: list[
-            torch.Tensor
-        ] = []  # of a step, relative to the difference itself, as measured last and before; ()
-
-    @property
-    def change(self) -> torch.Tensor | None:
-        """How much of itself the difference may change in a step, (): the larger of the last two, None before the first."""
-        return torch.stack(self._changes).amax() if self._changes else None
+        self.change: torch.Tensor | None = None  # of the difference in a step, as last measured, relative to itself; ()
 
     @property
     def known(self) -> bool:
@@ -58,7 +48,7 @@ class Differences:
         eps = [[(d - r) / sigma for d, r in zip(found[m], found[0], strict=True)] for m in sorted(found)]
         if self.known:
             pairs = zip(self._eps[1:], eps[1:], strict=True)
-            self._follow(torch.stack([self._changed(held, _less(new, held)) for held, new in pairs]).amax())
+            self.change = torch.stack([self._changed(held, _less(new, held)) for held, new in pairs]).amax()
         self._eps = eps
         self._seen = {model: _Seen(turn, sigma, denoised) for model, denoised in found.items()}
 
@@ -80,30 +70,6 @@ class Differences:
         """The reference's branches where only `model` was evaluated."""
         return [torch.add(d, eps, alpha=-sigma) for d, eps in zip(denoised, self._eps[model], strict=True)]
 
-    def state(self, weights: Sequence[float]) -> torch.Tensor | None:
-        """(9,): what the forecast starts from, None where too little is known."""
-        if self.change is None:
-            return None
-        return self.forecast.state(self._apart(weights), self._variance(weights), self.change)
-
-    def note(self, step: int, x: torch.Tensor, mixed: Branches, weights: Sequence[float], held: bool) -> None:
-        """Follow the error: one step whose prediction was `mixed`, by all models or with held differences."""
-        made = self._variance(weights)
-        made = self.change.square() * made if held and self.change is not None else torch.zeros_like(made)
-        self.forecast.add(step, x, self._guided(mixed), self._apart(weights), made)
-
-    def _apart(self, weights: Sequence[float]) -> torch.Tensor:
-        """The aligned models' mean difference from the reference, in noise space, guided; (B, ...)."""
-        parts = [weight * self._guided(eps) for weight, eps in zip(weights[1:], self._eps[1:], strict=True)]
-        return sum(parts[1:], parts[0]) / sum(weights[1:])
-
-    def _variance(self, weights: Sequence[float]) -> torch.Tensor:
-        """The squared norm, in the mean over the turns, of what is held where one model is evaluated; guided, ()."""
-        parts = [self._guided(eps) for eps in self._eps[1:]]
-        shares = torch.tensor(weights[1:], device=parts[0].device, dtype=parts[0].dtype)
-        flat = torch.stack([part.flatten() for part in parts])
-        return (shares * flat.square().sum(dim=1)).sum() - (shares @ flat).square().sum()
-
     def _guided(self, branches: Branches) -> torch.Tensor:
         """Where it affects the result."""
         return branches[-1] + self._guidance * (branches[0] - branches[-1])
@@ -120,10 +86,7 @@ class Differences:
         for place, sign in ((other, share), (model, -share)):
             if place != 0:
                 self._eps[place] = [torch.add(e, x, alpha=sign) for e, x in zip(self._eps[place], errors, strict=True)]
-        self._follow(self._changed(held, errors))
-
-    def _follow(self, change: torch.Tensor) -> None:
-        self._changes = [*self._changes[-1:], change]
+        self.change = self._changed(held, errors)
 
     def _changed(self, held: Branches, errors: Branches) -> torch.Tensor:
         """The error of a held difference, relative to itself, after guidance, where it affects the result. ()"""

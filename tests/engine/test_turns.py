@@ -16,7 +16,6 @@ from comfy.model_patcher import ModelPatcher
 from deradiff.nodes.engine.outcome import Reused, outcomes
 from deradiff.nodes.engine.patch import realign
 from deradiff.nodes.method.evaluation import EXACT, REUSE, STOCHASTIC, Evaluation, Steps, Turns
-from deradiff.nodes.method.forecast import Course
 from deradiff.nodes.method.reuse import Differences
 from deradiff.nodes.method.weights import weight
 from support import engine
@@ -74,7 +73,7 @@ def test_steps_are_found_in_the_sigmas_a_sampler_asks_for() -> None:
     steps = Steps([8.0, 4.0, 2.0, 0.0])
     asked = [8.0, 5.7, 4.00001, 4.0, 2.8, 2.1, 2.0]
     assert [steps.new(sigma) for sigma in asked] == [True, False, True, False, False, False, True]
-    assert steps.at == 2
+    assert (steps.at, steps.left, steps.ahead) == (2, 0, 1 / 3)
 
 
 @pytest.mark.parametrize(("kind", "tolerance"), [("fast", 0.5), (REUSE, -0.1), (REUSE, float("nan"))])
@@ -93,7 +92,7 @@ def test_a_difference_is_measured_one_turn_late() -> None:
     def eps(sigma: float) -> torch.Tensor:
         return (denoised(1, sigma) - denoised(0, sigma)) / sigma
 
-    differences, weights = Differences(2, Course([])), (0.7, 0.3)
+    differences, weights = Differences(2), (0.7, 0.3)
     differences.learn(1, 8.0, {model: [denoised(model, 8.0)] for model in (0, 1)})
     (second,) = differences.mix(2, 5.0, 1, [denoised(1, 5.0)], weights)
     torch.testing.assert_close(second, denoised(1, 5.0) - 0.7 * 5.0 * eps(8.0))
@@ -115,7 +114,7 @@ def test_a_difference_of_two_aligned_models_moves_as_far_as_any() -> None:
     def apart(sigma: float) -> torch.Tensor:
         return (denoised(1, sigma) - denoised(2, sigma)) / sigma
 
-    differences, weights = Differences(3, Course([])), (0.0, 0.6, 0.4)
+    differences, weights = Differences(3), (0.0, 0.6, 0.4)
     differences.learn(1, 8.0, {model: [denoised(model, 8.0)] for model in range(3)})
     differences.mix(2, 5.0, 1, [denoised(1, 5.0)], weights)
     (third,) = differences.mix(3, 2.0, 2, [denoised(2, 2.0)], weights)
@@ -148,12 +147,12 @@ def test_every_sampler(zoo: Zoo, sd15: Pair, sampler: str) -> None:
 
 @pytest.mark.parametrize(("name", "kind"), itertools.product(["sd15", "sd15_lora"], [REUSE, STOCHASTIC]))
 def test_counts(request: pytest.FixtureRequest, name: str, kind: str) -> None:
-    """One model a step; reuse evaluates both at the first two steps, to know how the difference changes."""
+    """One model a step; reuse evaluates both at the first two steps, to know how the difference changes, and at the last but one."""
     pair: Pair = request.getfixturevalue(name)
     networks = {"reference": pair.reference} | ({"aligned": pair.aligned} if name == "sd15" else {})
     with _passes(**networks) as count:
         _sampled(pair, Evaluation(kind, NEVER), replace(pair.task, steps=12))
-    both = 2 if kind == REUSE and name == "sd15" else 0  # a LoRA pair's two are one pass
+    both = 3 if kind == REUSE and name == "sd15" else 0  # a LoRA pair's two are one pass
     assert sum(count.values()) == 12 + both
     if name == "sd15":
         assert abs(count["reference"] - count["aligned"]) <= 1
@@ -174,7 +173,7 @@ def test_tolerance_trades_evaluations(sd15: Pair) -> None:
         with _passes(a=sd15.reference, b=sd15.aligned) as count:
             _sampled(sd15, Evaluation(REUSE, tolerance), task)
         seen.append(sum(count.values()))
-    assert seen[0] == 24 and seen == sorted(seen, reverse=True) and seen[-1] == 14 < seen[1] < 24
+    assert seen[0] == 24 and seen == sorted(seen, reverse=True) and seen[-1] == 15 < seen[1] < 24
 
 
 def test_what_reuse_cost_is_said(sd15: Pair, caplog: pytest.LogCaptureFixture) -> None:
@@ -237,7 +236,7 @@ def test_three_models_take_turns(zoo: Zoo, sd15: Pair, kind: str) -> None:
     model = realign(sd15.reference, sd15.aligned, 0.4)
     with _passes(r=sd15.reference, a=sd15.aligned, b=other) as count:
         engine.by_core(realign(model, other, 0.3, Evaluation(kind, NEVER)), replace(sd15.task, steps=12))
-    assert sum(count.values()) == 12 + (4 if kind == REUSE else 0)
+    assert sum(count.values()) == 12 + (6 if kind == REUSE else 0)
     assert all(count.values())
 
 

@@ -56,7 +56,7 @@ READ_BACK = {  # the calls that read something, each in its file
     "nodes/scoring/on_device.py": (".cpu",),  # the same, for transformers' image processors
     "nodes/engine/patch.py": ("sigmas.tolist",),  # before a run
     "nodes/engine/progress.py": ("timestep[0].item",),  # a schedule decides which models are evaluated
-    "nodes/engine/turns.py": ("timestep[0].item", "state.tolist"),  # so do reuse and stochastic; exact never gets here
+    "nodes/engine/turns.py": ("timestep[0].item", ".amax().item"),  # so do reuse and stochastic; exact never gets here
 }
 MOVES = {"to", "cuda", "cpu", "item", "tolist", "half", "float16"}
 
