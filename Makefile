@@ -1,7 +1,7 @@
 # Everything a person runs. The environment is set up on first use, outside the checkout (demo/environment.py).
 ENVIRONMENT = set -e; found="$$(python3 demo/environment.py $(BROWSER))"; eval "$$found"; export COMFYUI_PATH;
 
-.PHONY: demo serve evaluate evaluate-bench test test-quick test-pages lint env train bench reuse search gpu fidelity
+.PHONY: demo serve evaluate evaluate-bench test test-quick test-pages lint env train bench reuse beyond search gpu fidelity
 
 demo: ## sample the demo pair at five lambdas into demo/output/
 	@$(ENVIRONMENT) "$$PYTHON" demo/run.py
@@ -40,6 +40,9 @@ bench: ## measure what realigning costs (an hour; on one thread, so that other p
 
 reuse: ## see whether reuse keeps its promise on three trained pairs (an hour and a half, resumable; into benchmarks/reuse.md)
 	@$(ENVIRONMENT) OMP_NUM_THREADS=1 PYTHONPATH=tests:demo/training:demo:benchmarks:benchmarks/fidelity "$$PYTHON" benchmarks/reuse.py --work "$${WORK:-benchmarks/fidelity/work}"
+
+beyond: ## what keeps images usable beyond lambda 1, on two trained pairs (half an hour; into benchmarks/beyond.md)
+	@$(ENVIRONMENT) OMP_NUM_THREADS=1 PYTHONPATH=tests:demo/training:demo:benchmarks:benchmarks/fidelity "$$PYTHON" benchmarks/beyond.py --work "$${WORK:-benchmarks/fidelity/work}"
 
 search: ## how good the search for lambda is, on real scores and simulated curves (half an hour, resumable; into benchmarks/search.md)
 	@$(ENVIRONMENT) OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 PYTHONPATH=tests "$$PYTHON" benchmarks/search.py

@@ -38,13 +38,24 @@ SEEDS = 64
 
 @dataclass(frozen=True)
 class Demo:
-    """The demo pair with its decoder and the conditionings of a batch, one caption each."""
+    """The demo pair with its encoder and decoder, and the conditionings of a batch, one caption each."""
 
     reference: ModelPatcher
     aligned: ModelPatcher
+    clip: comfy.sd.CLIP
     vae: comfy.sd.VAE
-    positive: list
-    negative: list
+
+    @property
+    def positive(self) -> list:
+        return self.encoded(f"{caption} on a white background" for caption in CAPTIONS)
+
+    @property
+    def negative(self) -> list:
+        return self.encoded([""])
+
+    def encoded(self, texts: Iterable[str]) -> list:
+        """One conditioning for a batch of texts."""
+        return [[torch.cat([self.clip.encode_from_tokens(self.clip.tokenize(text)) for text in texts]), {}]]
 
     def task(self, sampler: str, steps: int, seed: int = 1, scheduler: str = "normal", cfg: float = CFG) -> Task:
         latent = {"samples": torch.zeros(len(CAPTIONS), 4, 8, 8)}
@@ -59,11 +70,7 @@ def load(models: Path) -> Demo:
     reference, clip, vae, _ = comfy.sd.load_checkpoint_guess_config(str(models / "checkpoints" / CHECKPOINT))
     lora = comfy.utils.load_torch_file(str(models / "loras" / LORA), safe_load=True)
     aligned, _ = comfy.sd.load_lora_for_models(reference, None, lora, 1.0, 0.0)
-
-    def encoded(texts: Iterable[str]) -> list:
-        return [[torch.cat([clip.encode_from_tokens(clip.tokenize(text)) for text in texts]), {}]]
-
-    return Demo(reference, aligned, vae, encoded(f"{c} on a white background" for c in CAPTIONS), encoded([""]))
+    return Demo(reference, aligned, clip, vae)
 
 
 @dataclass(frozen=True)

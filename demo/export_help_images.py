@@ -28,6 +28,7 @@ VALUES = {
     "DeRaDiffLoadCheckpointPair": {"reference": SD15.name, "aligned": f"{DPO.directory}/{DPO.name}"},
     "DeRaDiffLoadDiffusionPair": {"reference": SD15_UNET.name, "aligned": DPO.name},
     "DeRaDiffLambdaFromBeta": {"target_beta": 10000},
+    "DeRaDiffGuard": {},
     "DeRaDiffPromptSet": {"prompts": "a red fox in fresh snow\na glass bottle that holds a ship"},
     "DeRaDiffLambdaSchedule": {"curve": "[[0, 0.2], [0.35, 1], [1, 0.3]]"},
 }  # of the nodes that their workflow does not have

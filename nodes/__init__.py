@@ -6,6 +6,7 @@ from comfy_api.latest import ComfyExtension, io
 
 from . import (
     find_lambda,
+    guard,
     lambda_from_beta,
     lambda_schedule,
     lambda_sweep,
@@ -24,7 +25,7 @@ class DeRaDiffExtension(ComfyExtension):
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         modules = (
-            *(load, realign, lambda_from_beta, sample, lambda_schedule),
+            *(load, realign, guard, lambda_from_beta, sample, lambda_schedule),
             *(score, pick, lambda_sweep, viewer, prompts, find_lambda),
         )
         return [node for module in modules for node in module.NODES]

@@ -21,6 +21,7 @@ from comfy.patcher_extension import WrapperExecutor, WrappersMP
 
 from ..method import strength
 from ..method.evaluation import STOCHASTIC, Evaluation
+from ..method.guard import Guard
 from ..method.weights import Weight
 from . import KEY, LOG, check, companion, unreached
 from .aligned import RUN_WRAPPERS, Branches
@@ -40,6 +41,7 @@ GUIDANCE_PATCHES = {
 
 
 FIRST_STEP = "deradiff_first_step"  # attachment: what the runs of a sweep share
+GUARD = "deradiff_guard"  # attachment: what bounds the mixture's difference from the reference
 TELL = "deradiff_tell"  # attachment: whom to tell what a run warned of
 
 
@@ -110,6 +112,19 @@ def from_one_noise(model: ModelPatcher) -> ModelPatcher:
     return clone
 
 
+def guarded(model: ModelPatcher, guard: Guard) -> ModelPatcher:
+    """A clone of a realigned MODEL whose difference from its reference is bounded, a realigned MODEL again. Raises ValueError for any other MODEL."""
+    clone = model.clone()
+    if clone.get_attachment(KEY) is None:
+        raise ValueError("model: expected a realigned MODEL, got one that is not. Connect the output of Realign Model.")
+    if guard.cap > 0:
+        clone.set_attachments(GUARD, guard)
+    else:
+        clone.remove_attachments(GUARD)
+    unreached.check_clone(clone, KEY)
+    return clone
+
+
 def telling(model: ModelPatcher, tell: Callable[[list[str]], None]) -> ModelPatcher:
     """A clone of a realigned MODEL that passes on what a run of it warned of, unless somebody asked for the run's outcome."""
     clone = model.clone()
@@ -161,6 +176,7 @@ def _run(
         origin=realignment.origin,
         asked=told,
         first_step=model.get_attachment(FIRST_STEP),
+        guard=model.get_attachment(GUARD),
     )
     guider.model_options[KEY] = run
     model.set_additional_models(KEY, run.needed)  # core loads no model whose weight is 0 throughout

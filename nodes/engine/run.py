@@ -13,12 +13,14 @@ from comfy.model_patcher import ModelPatcher
 
 from ..method.divergence import Divergence
 from ..method.evaluation import EXACT, Evaluation
+from ..method.guard import Guard
 from ..method.mixture import Share
 from ..method.weights import Weight
 from . import unreached
 from .aligned import Branches, Call, added
 from .field import Field
 from .first_step import FirstStep
+from .guarding import Guarding
 from .measuring import Measuring
 from .models import Models
 from .outcome import Asked, Outcome
@@ -35,6 +37,13 @@ def _progress(reference: ModelPatcher, weights: Sequence[Weight], request: Reque
     return Progress(reference.get_model_object("model_sampling"), request.sigmas)
 
 
+def _guarding(guard: Guard | None, models: Models, request: Request) -> Guarding | None:
+    if guard is None or not request.sigmas:
+        return None
+    sampling = models.reference.get_model_object("model_sampling")
+    return Guarding(guard, models, None if guard.throughout else Progress(sampling, request.sigmas))
+
+
 class Run:
     """What a realigned MODEL does between the start and the end of one sampling run."""
 
@@ -48,10 +57,11 @@ class Run:
         origin: int = 0,
         asked: Asked | None = None,
         first_step: FirstStep | None = None,
+        guard: Guard | None = None,
     ) -> None:
         """guider: any CFGGuider, at the start of its run. origin: the model that a divergence is measured from.
 
-        asked: by whom wants the outcome. first_step: of a sweep. Raises ValueError if a mask does not fit such latents.
+        asked: by whom wants the outcome. first_step: of a sweep. guard: of the mixture. Raises ValueError if a mask does not fit such latents.
         """
         self.models = Models(guider, companions, first_step)
         self._guider = guider
@@ -73,6 +83,7 @@ class Run:
             else OneInTurn(evaluation, self.models, request.sigmas, request.seed, getattr(guider, "cfg", 1.0))
         )
         self._predict: Callable[[Call, Sequence[Share]], Predicted] = self._turns or partial(exact, self.models)
+        self._guarding = _guarding(guard, self.models, request)
         self._measuring = Measuring(guider, self.models, request, origin, everywhere) if asked is not None else None
         handler = guider.model_options.get(HANDLER)
         if self._measuring is not None and handler is not None:
@@ -89,6 +100,8 @@ class Run:
         additions = added(model_options["transformer_options"], self._guider.model_options["transformer_options"])
         call = Call(executor, conds, x, timestep, model_options, additions)
         predicted = self._predict(call, self._field.at(timestep))
+        if self._guarding is not None:
+            predicted = self._guarding(call, predicted)
         if self._measuring is not None:
             self._measuring.note(call, predicted)
         return predicted.mixed

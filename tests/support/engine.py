@@ -21,6 +21,9 @@ from support import standins
 
 Weights = dict[str, torch.Tensor]
 Guidance = Callable[[list[torch.Tensor], torch.Tensor, torch.Tensor], torch.Tensor]
+Bound = Callable[
+    [torch.Tensor, torch.Tensor, float], torch.Tensor
+]  # (mixture, reference, sigma) of one branch -> mixture
 
 ROUNDING = 1e-4  # relative error that is allowed where sums are taken in another order than core takes them
 
@@ -107,9 +110,13 @@ def plain_guidance(scale: float) -> Guidance:
 
 
 def by_hand(
-    models: Sequence[ModelPatcher], weights: Sequence[float], task: Task, guide: Guidance | None = None
+    models: Sequence[ModelPatcher],
+    weights: Sequence[float],
+    task: Task,
+    guide: Guidance | None = None,
+    bound: Bound | None = None,
 ) -> torch.Tensor:
-    """Euler's method over sum_i weights[i] * D_i of each branch, guided afterwards.
+    """Euler's method over sum_i weights[i] * D_i of each branch, bounded by the first model's if asked, guided afterwards.
 
     One guider of core's prepares each model, so that everything that core does for a model is done for each of them; they
     are nested, and the loop runs in the innermost. The models must not share a module.
@@ -120,7 +127,7 @@ def by_hand(
     ).sigmas
     samples = comfy.sample.fix_empty_latent_channels(models[0], task.latent["samples"])
     noise = comfy.sample.prepare_noise(samples, task.seed)
-    loop = _Loop(weights, guide or plain_guidance(task.cfg))
+    loop = _Loop(weights, guide or plain_guidance(task.cfg), bound)
     _nest(list(models), loop, task, noise, samples, sigmas)
     assert loop.result is not None
     return models[0].model.process_latent_out(loop.result)
@@ -132,16 +139,21 @@ class _Loop:
 
     weights: Sequence[float]
     guide: Guidance
+    bound: Bound | None = None
     prepared: list[tuple[comfy.samplers.CFGGuider, dict]] = field(default_factory=list)
     result: torch.Tensor | None = None
 
     def denoised(self, x: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
-        mixed: list[torch.Tensor | float] = [0.0, 0.0]
-        for weight, (guider, options) in zip(self.weights, self.prepared, strict=True):
+        found = []
+        for guider, options in self.prepared:
             conds = [guider.conds["positive"], guider.conds["negative"]]
-            found = comfy.samplers.calc_cond_batch(guider.inner_model, conds, x, sigma, options)
-            mixed = [total + weight * branch for total, branch in zip(mixed, found, strict=True)]
-        return self.guide(mixed, x, sigma)  # type: ignore[arg-type]
+            found.append(comfy.samplers.calc_cond_batch(guider.inner_model, conds, x, sigma, options))
+        mixed = [
+            sum(w * branch for w, branch in zip(self.weights, each, strict=True)) for each in zip(*found, strict=True)
+        ]
+        if self.bound is not None:
+            mixed = [self.bound(one, theirs, sigma[0].item()) for one, theirs in zip(mixed, found[0], strict=True)]
+        return self.guide(mixed, x, sigma)
 
     def run(self, noise: torch.Tensor, latent: torch.Tensor, sigmas: torch.Tensor) -> torch.Tensor:
         sampling = self.prepared[0][0].inner_model.model_sampling

@@ -55,6 +55,7 @@ NODES: dict[str, tuple[str, dict[str, Any]]] = {
         {"reference": "whole.safetensors", "aligned": "diffusion_models/aligned.safetensors"},
     ),
     "realign": ("DeRaDiffRealign", {**_MODELS, "lambda": 0.5, **_HOW}),
+    "guard": ("DeRaDiffGuard", {"model": ["realign", 0], "cap": 1.0, **_WINDOW}),
     "ksampler": ("DeRaDiffKSampler", {**_MODELS, "lambda": 0.5, "seed": 1, "denoise": 1.0, **_STEPS, **_HOW}),
     "advanced": ("DeRaDiffKSamplerAdvanced", {**_MODELS, "lambda": 0.5, "noise_seed": 1, **_NOISE, **_STEPS, **_HOW}),
     "sweep": ("DeRaDiffLambdaSweep", {**_MODELS, "lambdas": "0, 1", "seed": 1, "denoise": 1.0, **_STEPS, **_SWEPT}),
