@@ -27,7 +27,7 @@ from beyond_report import DEMO, DRAWINGS, GUARDED, PLAIN, REFERENCE, RETRAINED, 
 from comfy.model_patcher import ModelPatcher
 from comfy_extras.nodes_eps import EpsilonScaling
 from deradiff.nodes.engine.patch import guarded, realign
-from deradiff.nodes.method.guard import Guard
+from deradiff.nodes.method.cap import Guard
 from deradiff.nodes.scoring import measures, scorers
 from support import engine
 from support.engine import Task

@@ -18,11 +18,12 @@ from deradiff.nodes.method.curve import Curve
 from deradiff.nodes.method.evaluation import REUSE, STOCHASTIC, Evaluation
 from deradiff.nodes.method.schedule import LambdaSchedule
 from deradiff.nodes.method.weights import Weight
+from deradiff.nodes.method.window import Window
 from support import engine
 from support.engine import Task
 
 LAMBDA = 0.5
-SECOND_HALF = LambdaSchedule(Curve(((0.0, 1.0),)), start=0.5)
+SECOND_HALF = LambdaSchedule(Curve(((0.0, 1.0),)), Window(start=0.5))
 ONE, SUM = "core KSampler, one model", "core KSampler, the aligned model"
 
 

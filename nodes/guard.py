@@ -8,7 +8,8 @@ from comfy_api.latest import io
 from .checked import checked
 from .engine.patch import guarded
 from .inputs import refusal
-from .method.guard import LARGEST, Guard
+from .method.cap import LARGEST, Guard
+from .method.window import Window
 from .schema import CATEGORY, schema
 
 
@@ -43,7 +44,7 @@ class DeRaDiffGuard(io.ComfyNode):
             ],
             outputs=[
                 io.Model.Output(
-                    "model", display_name="model", tooltip="The realigned MODEL with the guard. Connect samplers to it."
+                    "guarded", display_name="model", tooltip="The realigned MODEL with the guard. Connect samplers to it."
                 ),
             ],
         )
@@ -53,13 +54,17 @@ class DeRaDiffGuard(io.ComfyNode):
         cls, cap: float | None = None, start_percent: float | None = None, end_percent: float | None = None
     ) -> bool | str:
         """When the prompt is queued. None: another node will give the value."""
-        given = {"cap": cap, "start_percent": start_percent, "end_percent": end_percent}
-        return refusal(lambda: Guard(**{name: value for name, value in given.items() if value is not None}))
+
+        def check() -> None:
+            Guard(0.0 if cap is None else cap)
+            Window(0.0 if start_percent is None else start_percent, 1.0 if end_percent is None else end_percent)
+
+        return refusal(check)
 
     @classmethod
     @checked
     def execute(cls, model: ModelPatcher, cap: float, start_percent: float, end_percent: float) -> io.NodeOutput:
-        return io.NodeOutput(guarded(model, Guard(cap, start_percent, end_percent)))
+        return io.NodeOutput(guarded(model, Guard(cap, Window(start_percent, end_percent))))
 
 
 NODES = [DeRaDiffGuard]

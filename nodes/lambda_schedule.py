@@ -9,6 +9,7 @@ from comfy_api.latest import io
 from .inputs import refusal
 from .method.curve import INTERPOLATIONS, Curve, parse_curve
 from .method.schedule import LambdaSchedule
+from .method.window import Window
 from .schema import CATEGORY, ScheduleType, schema
 
 FLAT = "[[0, 1], [1, 1]]"
@@ -78,8 +79,7 @@ class DeRaDiffLambdaSchedule(io.ComfyNode):
         def check() -> None:
             if curve is not None and core_curve is _NO_CURVE:
                 parse_curve(curve)
-            start = 0.0 if start_percent is None else start_percent
-            LambdaSchedule(parse_curve(FLAT), start, 1.0 if end_percent is None else end_percent)
+            Window(0.0 if start_percent is None else start_percent, 1.0 if end_percent is None else end_percent)
 
         return refusal(check)
 
@@ -88,7 +88,7 @@ class DeRaDiffLambdaSchedule(io.ComfyNode):
         cls, curve: str, interpolation: str, start_percent: float, end_percent: float, core_curve: Any = None
     ) -> io.NodeOutput:
         drawn = parse_curve(curve, interpolation) if core_curve is None else _from_core(core_curve)
-        return io.NodeOutput(LambdaSchedule(drawn, start_percent, end_percent))
+        return io.NodeOutput(LambdaSchedule(drawn, Window(start_percent, end_percent)))
 
 
 def _from_core(core_curve: Any) -> Curve:

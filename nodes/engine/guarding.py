@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from ..method.guard import Guard
+from ..method.cap import Guard
 from .aligned import Call
 from .models import Models
 from .predicted import Predicted
@@ -20,7 +20,7 @@ class Guarding:
 
     def __call__(self, call: Call, predicted: Predicted) -> Predicted:
         """The prediction, its branches bounded. At lambda 1 the reference is evaluated for this."""
-        if self._progress is not None and not self._guard.acts(self._progress.at(call.timestep)):
+        if self._progress is not None and not self._guard.window.holds(self._progress.at(call.timestep)):
             return predicted
         known = predicted.known if 0 in predicted.known else {**predicted.known, **self._models.evaluate([0], call)}
         branches = [

@@ -20,8 +20,8 @@ from comfy.model_patcher import ModelPatcher
 from comfy.patcher_extension import WrapperExecutor, WrappersMP
 
 from ..method import strength
+from ..method.cap import Guard
 from ..method.evaluation import STOCHASTIC, Evaluation
-from ..method.guard import Guard
 from ..method.weights import Weight
 from . import KEY, LOG, check, companion, unreached
 from .aligned import RUN_WRAPPERS, Branches

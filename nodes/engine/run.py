@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from comfy.model_patcher import ModelPatcher
 
+from ..method.cap import Guard
 from ..method.divergence import Divergence
 from ..method.evaluation import EXACT, Evaluation
-from ..method.guard import Guard
 from ..method.mixture import Share
 from ..method.weights import Weight
 from . import unreached
@@ -41,7 +41,7 @@ def _guarding(guard: Guard | None, models: Models, request: Request) -> Guarding
     if guard is None or not request.sigmas:
         return None
     sampling = models.reference.get_model_object("model_sampling")
-    return Guarding(guard, models, None if guard.throughout else Progress(sampling, request.sigmas))
+    return Guarding(guard, models, None if guard.window.whole else Progress(sampling, request.sigmas))
 
 
 class Run:

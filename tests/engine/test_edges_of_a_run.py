@@ -21,6 +21,7 @@ from deradiff.nodes.method.evaluation import KINDS, Evaluation
 from deradiff.nodes.method.region import Region
 from deradiff.nodes.method.schedule import LambdaSchedule
 from deradiff.nodes.method.weights import Weight
+from deradiff.nodes.method.window import Window
 from deradiff.nodes.sharing.adapter import LENT, AdaptedLayer
 from support import engine
 from support.engine import ROUNDING, Pair, Task, Zoo
@@ -28,7 +29,7 @@ from support.engine import ROUNDING, Pair, Task, Zoo
 pytestmark = pytest.mark.usefixtures("as_in_comfyui")
 
 FALLING = Curve(((0.0, 1.0), (1.0, 0.5)))
-FIRST_HALF = LambdaSchedule(FALLING, 0.0, 0.4)
+FIRST_HALF = LambdaSchedule(FALLING, Window(0.0, 0.4))
 
 
 @pytest.fixture
@@ -168,7 +169,7 @@ def test_a_sampler_that_begins_above_the_first_sigma(sd15: Pair, evaluation: str
 
 def test_progress_follows_a_shift_that_is_patched_on(zoo: Zoo) -> None:
     """On the very first run, when core has not put the patch into the module yet."""
-    half = LambdaSchedule(Curve(((0.0, 1.0), (1.0, 1.0))), 0.5, 1.0)
+    half = LambdaSchedule(Curve(((0.0, 1.0), (1.0, 1.0))), Window(0.5, 1.0))
     fresh, aligned, task = zoo.load("sd3"), zoo.load("sd3", 1), engine.task_for("sd3", steps=6)
     first = engine.by_core(realign(ModelSamplingSD3().patch(fresh, 9.0)[0], aligned, Weight(0.5, half)), task)
     again = engine.by_core(realign(ModelSamplingSD3().patch(fresh, 9.0)[0], aligned, Weight(0.5, half)), task)

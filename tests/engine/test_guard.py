@@ -10,8 +10,8 @@ from comfy.model_patcher import ModelPatcher
 from deradiff.nodes.engine.outcome import outcomes
 from deradiff.nodes.engine.patch import guarded, realign
 from deradiff.nodes.guard import DeRaDiffGuard
+from deradiff.nodes.method.cap import LARGEST, Guard
 from deradiff.nodes.method.evaluation import EXACT, REUSE, STOCHASTIC, Evaluation
-from deradiff.nodes.method.guard import LARGEST, Guard
 from hypothesis import given
 from hypothesis import strategies as st
 from support import engine
@@ -146,10 +146,11 @@ def test_what_is_wrong_is_said(sd15: Pair) -> None:
         _node(sd15.reference, 1.0)
     for values, said in {
         (-0.1, 0.0, 1.0): "cap must be a number from 0 to 10, got -0.1",
-        (float("nan"), 0.0, 1.0): "cap must be a number",
-        (1.0, 0.6, 0.4): "start_percent must be less than end_percent, got 0.6 and 0.4",
-        (1.0, 0.0, 1.5): "end_percent must be a number from 0 to 1, got 1.5",
+        (float("nan"), 0.0, 1.0): "cap must be a number from 0 to 10, got nan",
+        (1.0, 0.6, 0.4): "expected 0 <= start_percent <= end_percent <= 1, got 0.6 and 0.4",
+        (1.0, 0.0, 1.5): "expected 0 <= start_percent <= end_percent <= 1, got 0.0 and 1.5",
     }.items():
         with pytest.raises(ValueError, match=said):
-            Guard(*values)
+            _node(realign(sd15.reference, sd15.aligned, 1.0), *values)
         assert said in str(DeRaDiffGuard.validate_inputs(*values))
+    assert DeRaDiffGuard.validate_inputs(None, 0.4, None) is True

@@ -14,6 +14,7 @@ import pytest
 from deradiff.nodes.lambda_schedule import DeRaDiffLambdaSchedule
 from deradiff.nodes.method.curve import HIGHEST, INTERPOLATIONS, LINEAR, MONOTONE_CUBIC, MOST_POINTS, Curve, parse_curve
 from deradiff.nodes.method.schedule import LambdaSchedule
+from deradiff.nodes.method.window import Window
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.interpolate import CubicHermiteSpline, PchipInterpolator
@@ -194,19 +195,19 @@ def test_scipy_s_monotone_cubic_is_another_one_that_agrees_on_straight_lines() -
 @pytest.mark.parametrize("window", [(-0.1, 1.0), (0.0, 1.1), (0.6, 0.5), (math.nan, 1.0), (0.0, math.nan)])
 def test_a_window_that_is_none_is_refused_with_both_ends(window: tuple[float, float]) -> None:
     with pytest.raises(ValueError, match="expected 0 <= start_percent <= end_percent <= 1") as refused:
-        LambdaSchedule(Curve(((0.0, 1.0),)), *window)
+        LambdaSchedule(Curve(((0.0, 1.0),)), Window(*window))
     assert f"got {window[0]} and {window[1]}." in str(refused.value)
 
 
 def test_both_ends_of_the_window_are_inside_and_the_rest_is_zero() -> None:
-    schedule = LambdaSchedule(Curve(((0.0, 1.5),)), 0.25, 0.75)
+    schedule = LambdaSchedule(Curve(((0.0, 1.5),)), Window(0.25, 0.75))
     assert [schedule.at(x) for x in (0.25, 0.5, 0.75)] == [1.5] * 3
     assert [schedule.at(x) for x in (0.0, 0.2499, 0.7501, 1.0)] == [0.0] * 4
     assert schedule.at(0.25 - 1e-9) == schedule.at(0.75 + 1e-9) == 1.5  # rounding of the progress
 
 
 def test_a_window_of_one_point_holds_that_point() -> None:
-    schedule = LambdaSchedule(Curve(((0.0, 1.5),)), 0.5, 0.5)
+    schedule = LambdaSchedule(Curve(((0.0, 1.5),)), Window(0.5, 0.5))
     assert (schedule.at(0.499), schedule.at(0.5), schedule.at(0.501)) == (0.0, 1.5, 0.0)
 
 
@@ -222,7 +223,7 @@ def test_a_window_of_one_point_holds_that_point() -> None:
     ],
 )
 def test_only_what_is_the_same_everywhere_is_constant(points: tuple, window: tuple, constant: float | None) -> None:
-    schedule = LambdaSchedule(Curve(points), *window)
+    schedule = LambdaSchedule(Curve(points), Window(*window))
     assert schedule.constant == constant
     if constant is not None:
         assert {schedule.at(x / 50) for x in range(51)} == {constant}

@@ -14,35 +14,22 @@ from dataclasses import dataclass
 import torch
 
 from . import limits
+from .window import WHOLE, Window
 
 LARGEST = 10.0
 
 
 @dataclass(frozen=True)
 class Guard:
-    """cap: the largest norm of the difference, as a part of that of the reference's prediction; 0 for no guard. start_percent, end_percent: the progress
-    of sampling, 0 to 1, between which it acts. Raises ValueError for anything else.
+    """cap: the largest norm of the difference, as a part of that of the reference's prediction; 0 for no guard. window: where it
+    acts. Raises ValueError for any other cap.
     """
 
     cap: float = 0.0
-    start_percent: float = 0.0
-    end_percent: float = 1.0
+    window: Window = WHOLE
 
     def __post_init__(self) -> None:
-        for name, high in (("cap", LARGEST), ("start_percent", 1.0), ("end_percent", 1.0)):
-            object.__setattr__(self, name, limits.number(getattr(self, name), name, 0.0, high))
-        if self.start_percent >= self.end_percent:
-            raise ValueError(
-                f"start_percent must be less than end_percent, got {self.start_percent:g} and {self.end_percent:g}. Exchange them."
-            )
-
-    @property
-    def throughout(self) -> bool:
-        """Whether it acts at every step."""
-        return self.start_percent == 0.0 and self.end_percent == 1.0
-
-    def acts(self, progress: float) -> bool:
-        return self.start_percent <= progress <= self.end_percent
+        object.__setattr__(self, "cap", limits.number(self.cap, "cap", 0.0, LARGEST))
 
     def bounded(self, mixed: torch.Tensor, reference: torch.Tensor) -> torch.Tensor:
         """D, (B, ...), with its difference from D_r capped sample by sample; a sample within the cap as it is. reference: D_r."""
