@@ -1,5 +1,6 @@
 """Beyond lambda 1 on two trained pairs: what a guard on the difference does to the reward, the caption and the look of the images, beside lambda alone.
-`make beyond` runs it, about half an hour; it trains what is missing of one fidelity pair (twenty minutes). Writes benchmarks/beyond.md.
+`make beyond` runs it, about half an hour; it trains what is missing of one fidelity pair (twenty minutes). Resumable: it goes on after the last line
+of benchmarks/beyond.csv, and writes benchmarks/beyond.md at its end.
 """
 
 from __future__ import annotations
@@ -125,8 +126,11 @@ def _ways(pair: Pair) -> Iterator[tuple[str, float, Callable[[], ModelPatcher]]]
         yield "Epsilon Scaling", strength, lambda m=realigned: EpsilonScaling.execute(m, SCALING).args[0]
 
 
-def measured(pair: Pair) -> Iterator[Row]:
+def go_on(pair: Pair, table: Path) -> None:
+    done = {(row.pair, row.method, row.strength) for row in beyond_report.read(table)}
     for method, strength, make in _ways(pair):
+        if (pair.name, method, strength) in done:
+            continue
         images, shown = pair.images(make())
         seen = {"reward": measures.warmth(images), "caption": shown}
         seen |= {
@@ -136,9 +140,9 @@ def measured(pair: Pair) -> Iterator[Row]:
             name: (values.mean().item(), (values.std() / len(values) ** 0.5).item()) for name, values in seen.items()
         }
         row = Row(pair.name, method, strength, found)
+        beyond_report.append(row, table)
         sys.stdout.write(row.line() + "\n")
         sys.stdout.flush()
-        yield row
 
 
 def main() -> None:
@@ -147,11 +151,12 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     comfy.utils.PROGRESS_BAR_ENABLED = False
+    table = HERE / "beyond.csv"
     with tempfile.TemporaryDirectory() as folder:
-        pairs = (drawings(options.work), demo(Path(folder)))
-        with torch.inference_mode():
-            rows = [row for pair in pairs for row in measured(pair)]
-    (HERE / "beyond.md").write_text(beyond_report.text(rows), encoding="utf-8")
+        for pair in (demo(Path(folder)), drawings(options.work)):
+            with torch.inference_mode():
+                go_on(pair, table)
+    (HERE / "beyond.md").write_text(beyond_report.text(beyond_report.read(table)), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -29,6 +31,36 @@ class Row:
     def _cells(self) -> Iterator[tuple[float, float, int]]:
         for name in MEASURED:
             yield *self.found[name], DIGITS.get(name, 3)
+
+
+def append(row: Row, table: Path) -> None:
+    """One more line of the table, which is begun with its names."""
+    fresh = not table.exists()
+    with table.open("a", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        if fresh:
+            writer.writerow(
+                ["pair", "method", "lambda", *(f"{name}{part}" for name in MEASURED for part in ("", " off"))]
+            )
+        writer.writerow(
+            [row.pair, row.method, row.strength, *(value for name in MEASURED for value in row.found[name])]
+        )
+
+
+def read(table: Path) -> list[Row]:
+    if not table.exists():
+        return []
+    with table.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    return [
+        Row(
+            row["pair"],
+            row["method"],
+            float(row["lambda"]),
+            {n: (float(row[n]), float(row[f"{n} off"])) for n in MEASURED},
+        )
+        for row in rows
+    ]
 
 
 def _at_reward(plain: Sequence[Row], reward: float, name: str) -> float:

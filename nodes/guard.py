@@ -44,7 +44,9 @@ class DeRaDiffGuard(io.ComfyNode):
             ],
             outputs=[
                 io.Model.Output(
-                    "guarded", display_name="model", tooltip="The realigned MODEL with the guard. Connect samplers to it."
+                    "guarded",
+                    display_name="model",
+                    tooltip="The realigned MODEL with the guard. Connect samplers to it.",
                 ),
             ],
         )

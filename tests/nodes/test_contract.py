@@ -30,6 +30,7 @@ NODE_IDS = [
     "DeRaDiffLoadCheckpointPair",
     "DeRaDiffLoadDiffusionPair",
     "DeRaDiffLoadLoraPair",
+    "DeRaDiffGuard",
     "DeRaDiffRealign",
     "DeRaDiffLambdaFromBeta",
     "DeRaDiffLambdaSchedule",
