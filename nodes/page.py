@@ -33,6 +33,13 @@ def found(values: dict[str, Any]) -> None:
     _tell(FOUND, values)
 
 
+def text(said: str) -> None:
+    """A line on the node that runs now, by core's own means."""
+    server, running = _server(), get_executing_context()
+    if server is not None and running is not None:
+        server.send_progress_text(said, running.node_id)
+
+
 def _tell(event: str, values: dict[str, Any]) -> None:
     """Send a message about the node that runs now to the page that queued it. Without page or node there is nobody to tell."""
     server, running = _server(), get_executing_context()
