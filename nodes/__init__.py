@@ -16,6 +16,8 @@ from . import (
     realign,
     sample,
     score,
+    temporal_alignment,
+    train_predictor,
     viewer,
 )
 
@@ -27,5 +29,6 @@ class DeRaDiffExtension(ComfyExtension):
         modules = (
             *(load, realign, guard, lambda_from_beta, sample, lambda_schedule),
             *(score, pick, lambda_sweep, viewer, prompts, find_lambda),
+            *(train_predictor, temporal_alignment),
         )
         return [node for module in modules for node in module.NODES]

@@ -15,6 +15,7 @@ from comfy.model_patcher import ModelPatcher
 from comfy.sd import VAE
 
 from .method.limits import quoted
+from .method.predictor_card import TimePredictor
 from .method.schedule import LambdaSchedule
 from .wires import Scorer, Scores, Sweep
 
@@ -30,6 +31,7 @@ _WIRES: Mapping[type, str] = {
     Sweep: "LAMBDA_SWEEP",
     Scores: "SCORES",
     Scorer: "SCORER",
+    TimePredictor: "TIME_PREDICTOR",
 }
 
 

@@ -12,6 +12,7 @@ ScheduleType = io.Custom("LAMBDA_SCHEDULE")
 SweepType = io.Custom("LAMBDA_SWEEP")
 ScoresType = io.Custom("SCORES")
 ScorerType = io.Custom("SCORER")
+PredictorType = io.Custom("TIME_PREDICTOR")
 
 
 def schema(**fields: Any) -> io.Schema:

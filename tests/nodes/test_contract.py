@@ -44,11 +44,15 @@ NODE_IDS = [
     "DeRaDiffSweepGrid",
     "DeRaDiffPromptSet",
     "DeRaDiffFindLambda",
+    "DeRaDiffTrainTimePredictor",
+    "DeRaDiffLoadTimePredictor",
+    "DeRaDiffTemporalAlignment",
+    "DeRaDiffTimeGap",
 ]
 OPTIONS_THAT_COUNT = ("default", "min", "max", "step", "round", "control_after_generate", "forceInput", "widgetType")
 APPENDED = ["evaluation", "schedule", "mask", "mask_feather"]  # the samplers' own inputs, in the order they came
 CORE_CURVE = "core_curve"  # an input only where ComfyUI has curves of its own
-FOLDERS = ("checkpoints", "diffusion_models", "loras", "deradiff_scorers")
+FOLDERS = ("checkpoints", "diffusion_models", "loras", "deradiff_scorers", "deradiff_time_predictors")
 
 Spec = tuple[str, dict]
 

@@ -56,6 +56,9 @@ READ_BACK = {  # the calls that read something, each in its file
     "nodes/scoring/on_device.py": (".cpu",),  # the same, for transformers' image processors
     "nodes/engine/patch.py": ("sigmas.tolist",),  # before a run
     "nodes/engine/progress.py": ("timestep[0].item",),  # a schedule decides which models are evaluated
+    "nodes/engine/temporal.py": ("sigma[0].item", "self._worst.item"),  # as a schedule; once, when a run has ended
+    "nodes/engine/time_gap.py": (".tolist",),  # once, when a run has ended
+    "nodes/runs/predictor_training.py": ("total.item",),  # the loss, every ten iterations
     "nodes/engine/turns.py": ("timestep[0].item", ".amax().item"),  # so do reuse and stochastic; exact never gets here
 }
 MOVES = {"to", "cuda", "cpu", "item", "tolist", "half", "float16"}
