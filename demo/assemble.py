@@ -1,4 +1,4 @@
-"""Turn the shipped weights into the files a person would have: one checkpoint, one LoRA and the folder of one scorer.
+"""Turn the shipped weights into the files a person would have: one checkpoint, one LoRA, a time predictor and the folder of one scorer.
 The untrained text encoder is generated here, from a frozen stream.
 """
 
@@ -17,6 +17,7 @@ WEIGHTS = Path(__file__).resolve().parent / "weights"
 CHECKPOINT = "deradiff_demo.safetensors"
 LORA = "deradiff_demo_dpo.safetensors"
 JUDGE = "caption_judge"
+PREDICTOR = "deradiff_demo_time.safetensors"
 
 
 def _digest() -> str:
@@ -32,8 +33,8 @@ def _up_to_date(path: Path) -> bool:
 
 
 def assemble(models: Path) -> None:
-    """Write checkpoints/deradiff_demo.safetensors, loras/deradiff_demo_dpo.safetensors and deradiff_scorers/caption_judge/
-    below ComfyUI's `models` folder.
+    """Write checkpoints/deradiff_demo.safetensors, loras/deradiff_demo_dpo.safetensors, deradiff_scorers/caption_judge/ and
+    deradiff_time_predictors/deradiff_demo_time.safetensors below ComfyUI's `models` folder.
 
     The checkpoint (about 290 MB, most of it the text encoder) is only written where it is missing or stale.
     """
@@ -57,3 +58,6 @@ def assemble(models: Path) -> None:
     loras.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(WEIGHTS / "aligned_lora.safetensors", loras / LORA)
     shutil.copytree(WEIGHTS / JUDGE, models / "deradiff_scorers" / JUDGE, dirs_exist_ok=True)
+    predictors = models / "deradiff_time_predictors"
+    predictors.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(WEIGHTS / "time_predictor.safetensors", predictors / PREDICTOR)

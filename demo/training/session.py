@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import math
 import os
 import sys
@@ -24,6 +25,17 @@ def use_comfyui() -> None:
     from comfy.cli_args import args
 
     args.cpu = True
+
+
+def use_pack() -> None:
+    """Import this checkout as the package `deradiff`, as ComfyUI imports custom nodes. Must run after use_comfyui()."""
+    root = Path(__file__).resolve().parents[2]
+    spec = importlib.util.spec_from_file_location(
+        "deradiff", root / "__init__.py", submodule_search_locations=[str(root)]
+    )
+    assert spec is not None and spec.loader is not None
+    sys.modules["deradiff"] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(sys.modules["deradiff"])
 
 
 def arguments(description: str, steps: int) -> argparse.Namespace:
