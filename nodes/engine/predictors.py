@@ -1,7 +1,9 @@
-"""A time predictor beside a MODEL: whether it fits, and the ModelPatcher by which core loads and offloads it."""
+"""A time predictor beside a MODEL: whether it fits, the ModelPatcher by which core loads and offloads it, and where it looks on."""
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Callable
 from typing import Any
 
 import comfy.model_patcher
@@ -50,5 +52,31 @@ def check_latent(predictor: TimePredictor, noise: torch.Tensor) -> None:
 
 def beside(predictor: TimePredictor, model: ModelPatcher) -> ModelPatcher:
     """The predictor as an additional model, on the model's device; streamed where this ComfyUI streams its models."""
+    return _managed(predictor.network, model.load_device, model.offload_device)
+
+
+def _managed(network: torch.nn.Module, load_device: torch.device, offload_device: torch.device) -> ModelPatcher:
+    """Current ComfyUI also asks how to make it again, for its split over several GPUs."""
     kind: Any = getattr(comfy.model_patcher, "CoreModelPatcher", ModelPatcher)
-    return kind(predictor.network, model.load_device, model.offload_device)
+    patcher = kind(network, load_device, offload_device)
+    if hasattr(patcher, "cached_patcher_init"):
+        patcher.cached_patcher_init = (_again, (network, load_device, offload_device))
+    return patcher
+
+
+def _again(network: torch.nn.Module, load_device: torch.device, offload_device: torch.device) -> ModelPatcher:
+    return _managed(copy.deepcopy(network), load_device, offload_device)
+
+
+def add_outermost(model: ModelPatcher, kind: str, key: str, wrapper: Callable) -> None:
+    """Add a wrapper around those that the model has; a later one of another key comes inside.
+
+    Around that of a realigned MODEL above all, which evaluates its reference only where that has a weight.
+    """
+    before = {name: model.get_wrappers(kind, name) for name in model.wrappers.get(kind, {})}
+    for name in before:
+        model.remove_wrappers_with_key(kind, name)
+    model.add_wrapper_with_key(kind, key, wrapper)
+    for name, wrappers in before.items():
+        for each in wrappers:
+            model.add_wrapper_with_key(kind, name, each)

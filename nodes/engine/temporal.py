@@ -11,7 +11,6 @@ and SLG, whose perturbed evaluation comes here too) is left as it is, and guider
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +24,7 @@ from ..method.noise_level import mixing
 from ..method.predictor_card import TimePredictor
 from ..method.time_predictor import gradient
 from .aligned import Branches
-from .predictors import beside, check_fits, check_latent
+from .predictors import add_outermost, beside, check_fits, check_latent
 
 KEY = "deradiff_temporal"  # of its attachment, wrappers, additional model and options
 MOST_STRENGTH = 1000.0
@@ -76,17 +75,6 @@ def align_in_time(
     clone.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, KEY, _sample)
     add_outermost(clone, WrappersMP.CALC_COND_BATCH, KEY, _predict)
     return clone
-
-
-def add_outermost(model: ModelPatcher, kind: str, key: str, wrapper: Callable) -> None:
-    """Add a wrapper around those that the model has; a later one of another key comes inside."""
-    before = {name: model.get_wrappers(kind, name) for name in model.wrappers.get(kind, {})}
-    for name in before:
-        model.remove_wrappers_with_key(kind, name)
-    model.add_wrapper_with_key(kind, key, wrapper)
-    for name, wrappers in before.items():
-        for each in wrappers:
-            model.add_wrapper_with_key(kind, name, each)
 
 
 class _Run:

@@ -21,7 +21,7 @@ from ..method.noise_level import Gap, mixing
 from ..method.predictor_card import TimePredictor
 from ..method.time_predictor import predicted_level
 from .aligned import Branches
-from .predictors import beside, check_fits, check_latent
+from .predictors import add_outermost, beside, check_fits, check_latent
 
 KEY = "deradiff_time_gap"
 
@@ -59,7 +59,7 @@ def watched(model: ModelPatcher, predictor: TimePredictor) -> tuple[ModelPatcher
         return executor(inner, conds, x, timestep, options)
 
     clone.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, KEY, sample)
-    clone.add_wrapper_with_key(WrappersMP.CALC_COND_BATCH, KEY, predict)
+    add_outermost(clone, WrappersMP.CALC_COND_BATCH, KEY, predict)
     return clone, gaps
 
 

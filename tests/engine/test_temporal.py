@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 
-import comfy.sample
+import comfy.model_management
 import comfy.samplers
 import pytest
 import torch
@@ -14,11 +14,12 @@ from comfy.model_patcher import ModelPatcher, set_model_options_patch_replace
 from comfy_extras.nodes_custom_sampler import Guider_DualCFG
 from comfy_extras.nodes_perpneg import Guider_PerpNeg
 from deradiff.nodes.engine.patch import realign
-from deradiff.nodes.engine.temporal import align_in_time
+from deradiff.nodes.engine.temporal import KEY, align_in_time
 from deradiff.nodes.engine.time_gap import watched
 from deradiff.nodes.method.time_predictor import log_probability
+from deradiff.nodes.temporal_alignment import DeRaDiffTemporalAlignment, DeRaDiffTimeGap
 from support import engine, predictors
-from support.engine import ROUNDING, Pair, Task
+from support.engine import ROUNDING, Pair, Task, Zoo
 
 pytestmark = pytest.mark.usefixtures("as_in_comfyui")
 
@@ -187,20 +188,65 @@ def test_a_clone_of_it_samples_as_it_does(sd15: Pair) -> None:
     assert torch.equal(engine.by_core(aligned.clone().clone(), sd15.task), engine.by_core(aligned, sd15.task))
 
 
+def test_core_loads_the_predictor_with_the_model(sd15: Pair) -> None:
+    predictor = predictors.untrained(sd15.reference)
+    aligned = align_in_time(sd15.reference, predictor, STRENGTH)
+    engine.by_core(aligned, sd15.task)
+    loaded = [each.model.model for each in comfy.model_management.current_loaded_models if each.model is not None]
+    assert any(each is predictor.network for each in loaded)
+
+
+def test_a_split_over_several_gpus_has_a_predictor_for_each(sd15: Pair) -> None:
+    """Where this ComfyUI splits; older ones have nothing to ask for."""
+    predictor = predictors.untrained(sd15.reference)
+    (patcher,) = align_in_time(sd15.reference, predictor, STRENGTH).get_additional_models_with_key(KEY)
+    if hasattr(patcher, "deepclone_multigpu"):
+        other = patcher.deepclone_multigpu(torch.device("cpu")).model
+        assert other is not predictor.network
+        pairs = zip(other.parameters(), predictor.network.parameters(), strict=True)
+        assert all(torch.equal(ours, theirs) for ours, theirs in pairs)
+
+
+def test_a_lora_pair_of_an_aligned_model(sd15: Pair, zoo: Zoo) -> None:
+    """Temporal alignment before the LoRA is loaded: both models carry it, and it acts once."""
+    predictor, path = predictors.untrained(sd15.reference), zoo.lora_path("sd15", 3)
+    first = align_in_time(sd15.reference, predictor, STRENGTH)
+    found = engine.by_core(realign(first, engine.lora_pair(first, path), 0.5), sd15.task)
+    last = align_in_time(realign(sd15.reference, engine.lora_pair(sd15.reference, path), 0.5), predictor, STRENGTH)
+    assert torch.equal(found, engine.by_core(last, sd15.task))
+
+
+def test_the_nodes_of_the_pack_sample_from_it(sd15: Pair) -> None:
+    predictor = predictors.untrained(sd15.reference)
+    (first,) = DeRaDiffTemporalAlignment.execute(sd15.reference, predictor, STRENGTH, 0.0, 1.0).result
+    last = align_in_time(realign(sd15.reference, sd15.aligned, 1.5), predictor, STRENGTH)
+    assert torch.equal(engine.by_us(first, sd15.aligned, 1.5, sd15.task), engine.by_core(last, sd15.task))
+
+
+@pytest.mark.parametrize("denoise", [1.0, 0.0])
+def test_the_time_gap_node(sd15: Pair, denoise: float) -> None:
+    task = replace(sd15.task, denoise=denoise)
+    predictor = predictors.untrained(sd15.reference)
+    latent, gap, plot, table = DeRaDiffTimeGap.execute(sd15.reference, predictor, **task.settings()).result
+    assert torch.equal(latent["samples"], engine.by_core(sd15.reference, task))
+    assert plot.shape[0] == 1 and plot.shape[-1] == 3 and plot.std() > 0.01
+    lines = table.splitlines()
+    assert len(lines) == 1 + (task.steps if denoise else 0)
+    sizes = [float(line.split("\t")[-1]) for line in lines[1:]]
+    assert gap == pytest.approx(sum(sizes) / len(sizes) if sizes else 0.0, abs=1e-3)
+
+
 @pytest.mark.parametrize("sampler", ["euler", "heun", "dpmpp_2m_sde"])
 def test_the_time_gap_leaves_the_image_as_it_is(sd15: Pair, sampler: str) -> None:
     task, predictor = replace(sd15.task, sampler_name=sampler), predictors.untrained(sd15.reference)
-    for model in (sd15.reference, align_in_time(realign(*_two(sd15), 1.5), predictor, STRENGTH)):
+    pair = (sd15.reference, sd15.aligned)
+    for model in (sd15.reference, realign(*pair, 1.0), align_in_time(realign(*pair, 1.5), predictor, STRENGTH)):
         clone, record = watched(model, predictor)
         assert torch.equal(engine.by_core(clone, task), engine.by_core(model, task))
         gaps = record.read()
         assert len(gaps) == task.steps
         assert all(gap.size >= abs(gap.error) - 1e-5 for gap in gaps)
         assert [gap.level for gap in gaps] == sorted((gap.level for gap in gaps), reverse=True)
-
-
-def _two(pair: Pair) -> tuple[ModelPatcher, ModelPatcher]:
-    return pair.reference, pair.aligned
 
 
 def test_the_gap_of_a_latent_is_seen(sd15: Pair) -> None:
