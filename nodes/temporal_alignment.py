@@ -15,6 +15,7 @@ from .engine.time_gap import watched
 from .inputs import denoise_input, latent_output, refusal, seed_input, steps_to_latent
 from .method.limits import quoted
 from .method.predictor_card import TimePredictor
+from .method.window import Window
 from .report import gap_report
 from .runs import predictor_files
 from .runs.predictor_files import FOLDER
@@ -106,21 +107,15 @@ class DeRaDiffTemporalAlignment(io.ComfyNode):
     @classmethod
     def validate_inputs(cls, start_percent: float | None = None, end_percent: float | None = None) -> bool | str:
         """When the prompt is queued. None: another node will give the value."""
-
-        def check() -> None:
-            if start_percent is not None and end_percent is not None and start_percent > end_percent:
-                raise ValueError(
-                    f"start_percent must not be above end_percent, got {start_percent:g} and {end_percent:g}. Swap them."
-                )
-
-        return refusal(check)
+        start = 0.0 if start_percent is None else start_percent
+        return refusal(lambda: Window(start, 1.0 if end_percent is None else end_percent))
 
     @classmethod
     @checked
     def execute(
         cls, model: ModelPatcher, predictor: TimePredictor, strength: float, start_percent: float, end_percent: float
     ) -> io.NodeOutput:
-        return io.NodeOutput(align_in_time(model, predictor, strength, start_percent, end_percent))
+        return io.NodeOutput(align_in_time(model, predictor, strength, Window(start_percent, end_percent)))
 
 
 class DeRaDiffTimeGap(io.ComfyNode):

@@ -51,8 +51,14 @@ def check_latent(predictor: TimePredictor, noise: torch.Tensor) -> None:
 
 
 def beside(predictor: TimePredictor, model: ModelPatcher) -> ModelPatcher:
-    """The predictor as an additional model, on the model's device; streamed where this ComfyUI streams its models."""
-    return _managed(predictor.network, model.load_device, model.offload_device)
+    """The predictor as an additional model, on the model's device; streamed where this ComfyUI streams its models.
+
+    A clone of a patcher that lives as long as the predictor: core takes a module that outlives its patchers for a leak.
+    """
+    device = model.load_device
+    if device not in predictor.patchers:
+        predictor.patchers[device] = _managed(predictor.network, device, model.offload_device)
+    return predictor.patchers[device].clone()
 
 
 def _managed(network: torch.nn.Module, load_device: torch.device, offload_device: torch.device) -> ModelPatcher:

@@ -23,6 +23,7 @@ from ..method.limits import number
 from ..method.noise_level import mixing
 from ..method.predictor_card import TimePredictor
 from ..method.time_predictor import gradient
+from ..method.window import WHOLE, Window
 from .aligned import Branches
 from .predictors import add_outermost, beside, check_fits, check_latent
 
@@ -51,17 +52,14 @@ class Steering:
 
 
 def align_in_time(
-    model: ModelPatcher, predictor: TimePredictor, strength: float, start: float = 0.0, end: float = 1.0
+    model: ModelPatcher, predictor: TimePredictor, strength: float, window: Window = WHOLE
 ) -> ModelPatcher:
     """A clone of `model` with temporal alignment under any sampler and guider; at strength 0 a clone as it is.
 
-    start, end: the window of progress (core's percent) in which it acts. Raises ValueError for a predictor of another kind of
-    latents, for values beyond their limits, and for a model that is aligned in time already.
+    Raises ValueError for a predictor of another kind of latents, a strength beyond its limits, and a model that is aligned in time
+    already.
     """
     strength = number(strength, "strength", 0.0, MOST_STRENGTH)
-    start, end = number(start, "start_percent", 0.0, 1.0), number(end, "end_percent", 0.0, 1.0)
-    if start > end:
-        raise ValueError(f"start_percent must not be above end_percent, got {start:g} and {end:g}. Swap them.")
     check_fits(predictor, model)
     if model.get_attachment(KEY) is not None:
         raise ValueError("model: expected a MODEL without Temporal Alignment, got one that has it. Use one node alone.")
@@ -69,8 +67,8 @@ def align_in_time(
     if strength == 0:
         return clone
     percent = clone.get_model_object("model_sampling").percent_to_sigma
-    window = (float(percent(start)), float(percent(end)))
-    clone.set_attachments(KEY, Steering(predictor, strength, *window, always=(start, end) == (0.0, 1.0)))
+    sigmas = (float(percent(window.start)), float(percent(window.end)))
+    clone.set_attachments(KEY, Steering(predictor, strength, *sigmas, always=window.whole))
     clone.set_additional_models(KEY, [beside(predictor, clone)])
     clone.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, KEY, _sample)
     add_outermost(clone, WrappersMP.CALC_COND_BATCH, KEY, _predict)

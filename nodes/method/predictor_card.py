@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 
@@ -44,8 +45,9 @@ class Card:
 
 @dataclass(frozen=True)
 class TimePredictor:
-    """A trained network and its card. name: of its file."""
+    """A trained network and its card. name: of its file; patchers: by which core loads it, for each device (engine/predictors.py)."""
 
     name: str
     network: torch.nn.Module
     card: Card
+    patchers: dict[torch.device, Any] = field(default_factory=dict, repr=False, compare=False)

@@ -131,7 +131,8 @@ class _Kept:
 
 
 def _run(task: Task, network: TimeNetwork, first: int, kept: _Kept, say: Say) -> None:
-    device = _load(network, task)
+    patcher = _loaded(network, task)
+    device = patcher.load_device
     batches = _Batches(task, device)
     optimiser = torch.optim.Adam(network.parameters(), lr=task.rate)
     bar = comfy.utils.ProgressBar(task.iterations)
@@ -153,11 +154,11 @@ def _run(task: Task, network: TimeNetwork, first: int, kept: _Kept, say: Say) ->
             kept.save()
 
 
-def _load(network: TimeNetwork, task: Task) -> torch.device:
-    """Load the network on ComfyUI's device, whole; returns the device."""
+def _loaded(network: TimeNetwork, task: Task) -> ModelPatcher:
+    """The network on ComfyUI's device, whole; for as long as what is returned lives."""
     device = comfy.model_management.get_torch_device()
     patcher = ModelPatcher(network, device, comfy.model_management.unet_offload_device())
     most = max(group[0, 0].numel() for group in task.groups)
     memory = 4 * 6 * WIDTHS[0] * task.batch * most  # bytes: float32, what the first layers keep and their gradients
     comfy.model_management.load_models_gpu([patcher], memory_required=memory, force_full_load=True)
-    return device
+    return patcher

@@ -13,10 +13,12 @@ import torch
 from comfy.model_patcher import ModelPatcher, set_model_options_patch_replace
 from comfy_extras.nodes_custom_sampler import Guider_DualCFG
 from comfy_extras.nodes_perpneg import Guider_PerpNeg
-from deradiff.nodes.engine.patch import realign
+from deradiff.nodes.engine.patch import guarded, realign
 from deradiff.nodes.engine.temporal import KEY, align_in_time
 from deradiff.nodes.engine.time_gap import watched
+from deradiff.nodes.method.cap import Guard
 from deradiff.nodes.method.time_predictor import log_probability
+from deradiff.nodes.method.window import Window
 from deradiff.nodes.temporal_alignment import DeRaDiffTemporalAlignment, DeRaDiffTimeGap
 from support import engine, predictors
 from support.engine import ROUNDING, Pair, Task, Zoo
@@ -145,6 +147,15 @@ def test_before_or_after_realign_gives_the_same_image(sd15: Pair, sd15_lora: Pai
         assert torch.equal(engine.by_core(end, pair.task), expected)
 
 
+def test_before_or_after_a_guard_gives_the_same_image(sd15: Pair) -> None:
+    """The guard looks at the mixture, not at the offset."""
+    model, predictor = realign(sd15.reference, sd15.aligned, 2.0), predictors.untrained(sd15.reference)
+    guard = Guard(0.01, Window(0.0, 1.0))
+    first = engine.by_core(guarded(align_in_time(model, predictor, STRENGTH), guard), sd15.task)
+    assert torch.equal(first, engine.by_core(align_in_time(guarded(model, guard), predictor, STRENGTH), sd15.task))
+    assert not torch.equal(first, engine.by_core(align_in_time(model, predictor, STRENGTH), sd15.task))
+
+
 @pytest.mark.parametrize("cfg", [1.0, 7.0])
 @pytest.mark.parametrize("sampler", comfy.samplers.KSampler.SAMPLERS)
 def test_every_sampler(sd15: Pair, sampler: str, cfg: float) -> None:
@@ -160,7 +171,11 @@ def test_every_sampler(sd15: Pair, sampler: str, cfg: float) -> None:
 def test_neutral_settings_change_nothing(request: pytest.FixtureRequest, kind: str) -> None:
     pair: Pair = request.getfixturevalue(kind)
     predictor, expected = predictors.untrained(pair.reference), engine.by_core(pair.reference, pair.task)
-    for changes in ({"strength": 0.0}, {"strength": 5.0, "start": 1.0}, {"strength": 5.0, "end": 0.0}):
+    for changes in (
+        {"strength": 0.0},
+        {"strength": 5.0, "window": Window(1.0, 1.0)},
+        {"strength": 5.0, "window": Window(0.0, 0.0)},
+    ):
         assert torch.equal(engine.by_core(align_in_time(pair.reference, predictor, **changes), pair.task), expected)
     whole = engine.by_core(align_in_time(pair.reference, predictor, 5.0), pair.task)
     assert not torch.equal(whole, expected)
@@ -170,7 +185,7 @@ def test_neutral_settings_change_nothing(request: pytest.FixtureRequest, kind: s
 def test_a_window_is_of_progress(sd15: Pair) -> None:
     """Two halves of a run, each with a MODEL of its own, are one run with the window."""
     predictor, task = predictors.untrained(sd15.reference), replace(sd15.task, steps=4)
-    half = align_in_time(sd15.reference, predictor, STRENGTH, end=0.5)
+    half = align_in_time(sd15.reference, predictor, STRENGTH, Window(0.0, 0.5))
     whole = align_in_time(sd15.reference, predictor, STRENGTH)
     sampling = sd15.reference.get_model_object("model_sampling")
     sigmas = comfy.samplers.calculate_sigmas(sampling, task.scheduler, task.steps)
@@ -188,12 +203,16 @@ def test_a_clone_of_it_samples_as_it_does(sd15: Pair) -> None:
     assert torch.equal(engine.by_core(aligned.clone().clone(), sd15.task), engine.by_core(aligned, sd15.task))
 
 
-def test_core_loads_the_predictor_with_the_model(sd15: Pair) -> None:
+def test_core_loads_the_predictor_with_the_model(sd15: Pair, caplog: pytest.LogCaptureFixture) -> None:
     predictor = predictors.untrained(sd15.reference)
     aligned = align_in_time(sd15.reference, predictor, STRENGTH)
     engine.by_core(aligned, sd15.task)
     loaded = [each.model.model for each in comfy.model_management.current_loaded_models if each.model is not None]
     assert any(each is predictor.network for each in loaded)
+    del aligned, loaded
+    engine.by_core(align_in_time(sd15.reference, predictor, STRENGTH), sd15.task)
+    engine.by_core(sd15.reference, sd15.task)
+    assert "leak" not in caplog.text and "garbage" not in caplog.text
 
 
 def test_a_split_over_several_gpus_has_a_predictor_for_each(sd15: Pair) -> None:
@@ -253,7 +272,7 @@ def test_the_gap_of_a_latent_is_seen(sd15: Pair) -> None:
     """With the exact predictor of Gaussian data, samples with too much noise look noisier than they should."""
     predictor = predictors.untrained(sd15.reference)
     bins = predictor.card.bins
-    exact = replace(predictor, network=predictors.Gaussian(bins, 0.0, 0.04, flow=False))
+    exact = replace(predictor, network=predictors.Gaussian(bins, 0.0, 0.04, flow=False), patchers={})
     task = replace(sd15.task, latent=engine.empty_latent("sd15", batch=8, side=16), cfg=1.0)
     clone, record = watched(sd15.reference, exact)
     _one_prediction_of(clone, task, 0.5, 1.0)
@@ -276,13 +295,14 @@ def _one_prediction_of(model: ModelPatcher, task: Task, sigma: float, factor: fl
     [
         ({"strength": -1.0}, "strength must be a number from 0 to 1000"),
         ({"strength": math.nan}, "strength must be a number"),
-        ({"strength": 1.0, "start": 0.6, "end": 0.4}, "start_percent must not be above end_percent"),
-        ({"strength": 1.0, "end": 2.0}, "end_percent must be a number from 0 to 1"),
+        ({"start_percent": 0.6, "end_percent": 0.4}, "start_percent and end_percent: expected 0 <= start_percent"),
+        ({"end_percent": 2.0}, "start_percent and end_percent: expected 0 <= start_percent"),
     ],
 )
 def test_values_beyond_their_limits(sd15: Pair, changes: dict, words: str) -> None:
+    given = {"strength": 1.0, "start_percent": 0.0, "end_percent": 1.0, **changes}
     with pytest.raises(ValueError, match=words):
-        align_in_time(sd15.reference, predictors.untrained(sd15.reference), **changes)
+        DeRaDiffTemporalAlignment.execute(sd15.reference, predictors.untrained(sd15.reference), **given)
 
 
 @pytest.mark.parametrize(("kind", "other"), [("sd15", "sdxl"), ("sd3", "sd15"), ("wan", "sd3")])
