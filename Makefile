@@ -41,7 +41,7 @@ bench: ## measure what realigning costs (an hour; on one thread, so that other p
 reuse: ## see whether reuse keeps its promise on three trained pairs (an hour and a half, resumable; into benchmarks/reuse.md)
 	@$(ENVIRONMENT) OMP_NUM_THREADS=1 PYTHONPATH=tests:demo/training:demo:benchmarks:benchmarks/fidelity "$$PYTHON" benchmarks/reuse.py --work "$${WORK:-benchmarks/fidelity/work}"
 
-beyond: ## what keeps images usable beyond lambda 1, on two trained pairs (half an hour; into benchmarks/beyond.md)
+beyond: ## what keeps images usable beyond lambda 1, on two trained pairs (an hour and a half; resumable; into benchmarks/beyond.md)
 	@$(ENVIRONMENT) OMP_NUM_THREADS=1 PYTHONPATH=tests:demo/training:demo:benchmarks:benchmarks/fidelity "$$PYTHON" benchmarks/beyond.py --work "$${WORK:-benchmarks/fidelity/work}"
 
 search: ## how good the search for lambda is, on real scores and simulated curves (half an hour, resumable; into benchmarks/search.md)

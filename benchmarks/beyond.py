@@ -1,6 +1,6 @@
-"""Beyond lambda 1 on two trained pairs: what a guard on the difference does to the reward, the caption and the look of the images, beside lambda alone.
-`make beyond` runs it, about half an hour; it trains what is missing of one fidelity pair (twenty minutes). Resumable: it goes on after the last line
-of benchmarks/beyond.csv, and writes benchmarks/beyond.md at its end.
+"""Beyond lambda 1 on two trained pairs: what a guard on the difference and temporal alignment do to the reward, the caption and the look of the
+images, beside lambda alone. `make beyond` runs it, an hour and a half; it trains what is missing of one fidelity pair (twenty minutes) and its time predictor
+(ten). Resumable: it goes on after the last line of benchmarks/beyond.csv, and writes benchmarks/beyond.md at its end.
 """
 
 from __future__ import annotations
@@ -24,11 +24,18 @@ import plan
 import samples
 import scenes
 import torch
-from beyond_report import DEMO, DRAWINGS, GUARDED, PLAIN, REFERENCE, RETRAINED, Row
+from beyond_report import ALIGNED, DEMO, DRAWINGS, GUARDED, PLAIN, REFERENCE, RETRAINED, Row
 from comfy.model_patcher import ModelPatcher
 from comfy_extras.nodes_eps import EpsilonScaling
 from deradiff.nodes.engine.patch import guarded, realign
+from deradiff.nodes.engine.predictors import bins_of, space_of
+from deradiff.nodes.engine.temporal import align_in_time
+from deradiff.nodes.engine.time_gap import watched
 from deradiff.nodes.method.cap import Guard
+from deradiff.nodes.method.predictor_card import TimePredictor
+from deradiff.nodes.runs import predictor_files
+from deradiff.nodes.runs.predictor_training import Task as Training
+from deradiff.nodes.runs.predictor_training import train
 from deradiff.nodes.scoring import measures, scorers
 from support import engine
 from support.engine import Task
@@ -36,10 +43,12 @@ from support.engine import Task
 HERE = Path(__file__).resolve().parent
 WEIGHTS = HERE.parent / "demo"
 LAMBDAS = (1.25, 1.5, 2.0, 3.0)
-BELOW = (0.1, 0.25, 0.5, 0.75, 1.0)  # of lambda alone, to compare at an equal reward
-CAPS = (0.25, 0.5, 1.0, 2.0)
-SEEDS = (1, 2, 3)
+BELOW = (0.25, 0.5, 0.75, 1.0)  # of lambda alone, to compare at an equal reward
+CAPS = (0.5, 1.0, 2.0)
+STRENGTHS = (1.0, 10.0)  # of temporal alignment
+SEEDS = (1, 2)
 SAMPLER, STEPS, CFG = "euler", 20, 3.0
+DRAWN, ITERATIONS = 4_800, 10_000  # of the time predictor of the drawings
 SCALING = 1.005  # of core's Epsilon Scaling, its default
 
 
@@ -75,14 +84,15 @@ class Pair:
     reference: ModelPatcher
     aligned: ModelPatcher
     images: Callable[[ModelPatcher], tuple[torch.Tensor, torch.Tensor]]
+    predictor: TimePredictor
     branches: int
     retrained: dict[float, ModelPatcher]
 
 
 def demo(models: Path) -> Pair:
-    """The demo pair over the captions of `make evaluate`, at cfg 3, judged by the demo's own judge."""
+    """The demo pair over half of the captions of `make evaluate`, at cfg 3, judged by the demo's own judge."""
     with (WEIGHTS / "captions.tsv").open(encoding="utf-8", newline="") as file:
-        captions = [row["Prompt"] for row in csv.DictReader(file, delimiter="\t")]
+        captions = [row["Prompt"] for row in csv.DictReader(file, delimiter="\t")][::2]
     found = error.load(models)
     positive, negative = found.encoded(captions), found.encoded([""] * len(captions))
     latent = {"samples": torch.zeros(len(captions), 4, 8, 8)}
@@ -94,7 +104,8 @@ def demo(models: Path) -> Pair:
         scores = [judge(decoded[i : i + 1], captions[i % len(captions)])[0] for i in range(len(decoded))]
         return decoded, torch.tensor(scores) / 100
 
-    return Pair(DEMO, found.reference, found.aligned, images, 2, {})
+    predictor = predictor_files.load(WEIGHTS / "weights" / "time_predictor.safetensors", "demo")
+    return Pair(DEMO, found.reference, found.aligned, images, predictor, 2, {})
 
 
 def drawings(work: Path) -> Pair:
@@ -107,7 +118,17 @@ def drawings(work: Path) -> Pair:
         return scenes.to_images(found.latents), lab.judge.believes(found.latents, found.captions)
 
     retrained = {2.0: network.patcher(lab.retrained(2.0, 1))}
-    return Pair(DRAWINGS, lab.reference(), network.patcher(lab.retrained(1.0, 0)), images, 1, retrained)
+    predictor = trained(work, lab.reference())
+    return Pair(DRAWINGS, lab.reference(), network.patcher(lab.retrained(1.0, 0)), images, predictor, 1, retrained)
+
+
+def trained(work: Path, model: ModelPatcher) -> TimePredictor:
+    """The time predictor of the fidelity benchmark's drawings, trained on first use."""
+    path = work / "time_predictor.safetensors"
+    begin = predictor_files.load(path, "work") if path.exists() else None
+    latents, sampling = scenes.draw(DRAWN, seed=3).latents, model.get_model_object("model_sampling")
+    task = Training([latents], sampling, space_of(model), bins_of(model), ITERATIONS, 32, 1e-4, 0)
+    return train(task, path, begin, lambda text: None)
 
 
 def _ways(pair: Pair) -> Iterator[tuple[str, float, Callable[[], ModelPatcher]]]:
@@ -123,6 +144,8 @@ def _ways(pair: Pair) -> Iterator[tuple[str, float, Callable[[], ModelPatcher]]]
             yield f"{GUARDED} {cap:g}", strength, lambda m=realigned, c=cap: guarded(m, Guard(c))
         yield "without the parallel part", strength, lambda m=realigned: guarded(m, Parallel(1.0))
         yield "momentum -0.5", strength, lambda m=realigned: guarded(m, Momentum(pair.branches))
+        for omega in STRENGTHS:
+            yield f"{ALIGNED} {omega:g}", strength, lambda m=realigned, o=omega: align_in_time(m, pair.predictor, o)
         yield "Epsilon Scaling", strength, lambda m=realigned: EpsilonScaling.execute(m, SCALING).args[0]
 
 
@@ -131,7 +154,8 @@ def go_on(pair: Pair, table: Path) -> None:
     for method, strength, make in _ways(pair):
         if (pair.name, method, strength) in done:
             continue
-        images, shown = pair.images(make())
+        model, gaps = watched(make(), pair.predictor)
+        images, shown = pair.images(model)
         seen = {"reward": measures.warmth(images), "caption": shown}
         seen |= {
             name: measures.MEASURES[name](images.clamp(0, 1)) for name in ("sharpness", "colourfulness", "contrast")
@@ -139,6 +163,8 @@ def go_on(pair: Pair, table: Path) -> None:
         found = {
             name: (values.mean().item(), (values.std() / len(values) ** 0.5).item()) for name, values in seen.items()
         }
+        sizes = torch.tensor([gap.size for gap in gaps.read()])
+        found["time gap"] = (sizes.mean().item(), 0.0)
         row = Row(pair.name, method, strength, found)
         beyond_report.append(row, table)
         sys.stdout.write(row.line() + "\n")
@@ -148,15 +174,21 @@ def go_on(pair: Pair, table: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", type=Path, required=True, help="folder of the fidelity benchmark's trainings")
+    parser.add_argument("--only", choices=(DEMO, DRAWINGS), help="one pair alone, and no report")
+    parser.add_argument("--table", type=Path, default=HERE / "beyond.csv")
     options = parser.parse_args()
     torch.set_num_threads(1)
     comfy.utils.PROGRESS_BAR_ENABLED = False
-    table = HERE / "beyond.csv"
     with tempfile.TemporaryDirectory() as folder:
-        for pair in (demo(Path(folder)), drawings(options.work)):
-            with torch.inference_mode():
-                go_on(pair, table)
-    (HERE / "beyond.md").write_text(beyond_report.text(beyond_report.read(table)), encoding="utf-8")
+        makers = {DEMO: lambda: demo(Path(folder)), DRAWINGS: lambda: drawings(options.work)}
+        for name, make in makers.items():
+            if options.only in (None, name):
+                pair = make()
+                with torch.inference_mode():
+                    go_on(pair, options.table)
+    if options.only:
+        return
+    (HERE / "beyond.md").write_text(beyond_report.text(beyond_report.read(options.table)), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -57,6 +57,11 @@ def assemble(models: Path) -> None:
     loras = models / "loras"
     loras.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(WEIGHTS / "aligned_lora.safetensors", loras / LORA)
+    put_helpers(models)
+
+
+def put_helpers(models: Path) -> None:
+    """Copy the scorer and the time predictor, which serve as they are, below ComfyUI's `models` folder."""
     shutil.copytree(WEIGHTS / JUDGE, models / "deradiff_scorers" / JUDGE, dirs_exist_ok=True)
     predictors = models / "deradiff_time_predictors"
     predictors.mkdir(parents=True, exist_ok=True)

@@ -12,6 +12,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+import beyond_plans
 import browser_setup
 import chain_plans
 import comfyui
@@ -26,7 +27,7 @@ from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 from workflow_files import DPO_LORA
 from workflow_nodes import Group, Plan
 
-_MODULES = (workflow_plans, chain_plans, sweep_plans, find_plans, field_plans)
+_MODULES = (workflow_plans, chain_plans, sweep_plans, find_plans, field_plans, beyond_plans)
 PLANS: dict[Path, dict[str, Plan]] = {
     comfyui.SHIPPED: {name: plan for module in _MODULES for name, plan in module.PLANS.items()},
     comfyui.DEMO: {name: plan for module in _MODULES for name, plan in module.DEMO_PLANS.items()},

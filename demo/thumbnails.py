@@ -83,11 +83,14 @@ _LOOKS = {
     "Find lambda (SDXL, DPO LoRA)": _Look("a blue circle on a white background", 1, {"": _FOUND}),
     "Find lambda (demo pair)": _Look("a purple triangle on a white background", 1),
     "Lambda over time (SDXL, DPO LoRA)": _Look("a green square on a white background"),
+    "Above 1 (SDXL, DPO LoRA)": _Look("a blue triangle on a white background"),
+    "Beyond training (demo pair)": _Look("a purple triangle on a white background"),
     "Lambda over time (demo pair)": _Look("a purple triangle on a white background"),
     "Lambda over the image (SDXL, DPO LoRA)": _Look("a blue circle on a white background", 2),
     "Lambda over the image (demo pair)": _Look("a purple triangle on a white background", 1),
 }
 _CHEAP = {"steps": 20, "cfg": 3.0, "sampler_name": "euler", "start_at_step": 10, "mask_feather": 1, "cell_size": 128}
+_PLOTS = ("Its time gap",)  # too small to be read in a thumbnail
 _LENGTHS = ("width", "height", "x")
 
 
@@ -147,7 +150,7 @@ def _shown(look: _Look, run: Callable[[Changes], collage.Made], folder: Path) ->
     if look.inputs:
         return collage.columns(_repainted(look, run, folder))
     runs = {title: run(changes) for title, changes in look.runs.items()}
-    made = next(iter(runs.values()))
+    made = {title: images for title, images in next(iter(runs.values())).items() if title not in _PLOTS}
     if "The plot" in made:
         return collage.choice(made) if "The grid" in made else collage.found(made)
     if len(runs) > 1:

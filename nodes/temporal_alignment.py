@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from pathlib import Path
 
@@ -172,7 +173,7 @@ class DeRaDiffTimeGap(io.ComfyNode):
         clone, record = watched(model, predictor)
         out = sample(clone, settings, positive, negative, latent_image)
         gaps = record.read()
-        mean = statistics.fmean(gap.size for gap in gaps) if gaps else 0.0
+        mean = statistics.fmean(gap.size for gap in gaps) if gaps else math.nan
         return io.NodeOutput(out, mean, gap_report.plot(gaps), gap_report.table(gaps))
 
 

@@ -6,7 +6,6 @@ import functools
 import hashlib
 import json
 import re
-import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "demo"), str(ROOT / "demo" / "training")]
 
 import comfyui  # noqa: E402
-from assemble import JUDGE, WEIGHTS  # noqa: E402
+from assemble import put_helpers  # noqa: E402
 from machine import alone  # noqa: E402
 from networks import text_encoder  # noqa: E402
 
@@ -218,7 +217,7 @@ def installed() -> Path:
     with alone(base.with_name(base.name + ".lock")):
         comfyui.prepare(base)
         _write_once(base / "models")
-        shutil.copytree(WEIGHTS / JUDGE, base / "models" / "deradiff_scorers" / JUDGE, dirs_exist_ok=True)
+        put_helpers(base / "models")
         part = base / "example.part.png"
         Image.linear_gradient("L").resize((64, 64)).convert("RGB").save(part)
         part.replace(base / "input" / "example.png")

@@ -93,7 +93,7 @@ NODES: dict[str, tuple[str, dict[str, Any]]] = {
     "images": ("EmptyImage", {"width": 64, "height": 64, "batch_size": 2, "color": 255}),
 }
 SHARES = {  # of the prompts; those of one node follow each other, so that the server keeps what is before it
-    "beta": 120, "schedule": 260, "pair": 140, "lora": 160, "checkpoints": 100, "realign": 200, "ksampler": 240,
+    "beta": 120, "schedule": 260, "pair": 140, "lora": 160, "checkpoints": 100, "realign": 200, "guard": 80, "ksampler": 240,
     "advanced": 240, "sweep": 240, "grid": 100, "viewer": 40, "scorer": 80, "scores": 140, "pick": 140,
     "set": 120, "find": 120,
 }  # fmt: skip
