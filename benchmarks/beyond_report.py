@@ -21,6 +21,10 @@ FOUND = (
     "reward, caption and sharpness stay as they were, within the intervals or near them. Its nodes are called experimental for this reason.",
     "* **Epsilon Scaling at its default changes nothing** on these pairs.",
     "* **The parallel part and momentum do not help**: the caption is worse than by lambda alone at the same reward, or the same.",
+    "",
+    'Lambda 1.5 of the demo pair, three seeds of "a purple triangle on a white background" (the workflow *Beyond training*):',
+    "",
+    "![Lambda 1.5 four ways](../demo/workflows/Beyond%20training%20%28demo%20pair%29.jpg)",
 )
 MEASURED = ("reward", "caption", "sharpness", "colourfulness", "contrast", "time gap")
 DIGITS = {"sharpness": 0, "colourfulness": 0}

@@ -6,7 +6,7 @@ import { installStyle } from "../lib/style.js";
 import { watch } from "../lib/watch.js";
 
 /** @type {Record<string, string>} */
-const COLOURS = { LAMBDA_SCHEDULE: "#2dd4bf", LAMBDA_SWEEP: "#b5d94c", SCORES: "#e0b084", SCORER: "#a9714b" };
+const COLOURS = { LAMBDA_SCHEDULE: "#2dd4bf", LAMBDA_SWEEP: "#b5d94c", SCORES: "#e0b084", SCORER: "#a9714b", TIME_PREDICTOR: "#7aa2f7" };
 const CSS = `:root { ${Object.entries(COLOURS).map(([type, colour]) => `--color-datatype-${type}: ${colour};`).join(" ")} }`;
 
 /** @returns {Record<string, string>[]} of slots and of links, by type: ComfyUI writes into them whenever the theme changes */

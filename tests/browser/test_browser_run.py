@@ -132,7 +132,7 @@ def test_new_nodes_keep_their_seed_and_saved_ones_what_was_saved(curve: CurvePag
 
 
 def test_every_wire_of_ours_has_its_colour(curve: CurvePage) -> None:
-    types = ["LAMBDA_SCHEDULE", "LAMBDA_SWEEP", "SCORES", "SCORER"]
+    types = ["LAMBDA_SCHEDULE", "LAMBDA_SWEEP", "SCORES", "SCORER", "TIME_PREDICTOR"]
     found = """(types) => types.map((type) => [
       window.app.canvas.default_connection_color_byType[type],
       window.app.canvas.constructor.link_type_colors[type],
