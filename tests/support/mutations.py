@@ -97,6 +97,7 @@ SHARES = {  # of the prompts; those of one node follow each other, so that the s
     "advanced": 240, "sweep": 240, "grid": 100, "viewer": 40, "scorer": 80, "scores": 140, "pick": 140,
     "set": 120, "find": 120,
 }  # fmt: skip
+NEEDS_MORE = ("rule", "highest mean before the held-out judge turns")  # right where held_out is connected
 
 NUMBERS = [
     *(math.nan, math.inf, -math.inf, 1e308, -1e308, 1e38, 1e20, 10**30, 2**64, -(2**63), 3.01, -0.01, -1, 1e-9),
@@ -276,6 +277,8 @@ class Mutations:
             right = self._random.random() < 0.15
             value = self._random.choice(options["options"] if right else CHOICES)
             fits = value in options["options"] and (node, value) != ("scorer", "vqascore")  # its folder holds a CLIP
+            if (name, value) == NEEDS_MORE:
+                return value, Verdict.EITHER
             return value, Verdict.RIGHT if fits else Verdict.WRONG
         if type_ == "STRING":
             return self._text(name)
