@@ -14,6 +14,7 @@ import sys
 import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import comfy.sd
@@ -45,11 +46,11 @@ class Demo:
     clip: comfy.sd.CLIP
     vae: comfy.sd.VAE
 
-    @property
+    @cached_property
     def positive(self) -> list:
         return self.encoded(f"{caption} on a white background" for caption in CAPTIONS)
 
-    @property
+    @cached_property
     def negative(self) -> list:
         return self.encoded([""])
 
