@@ -7,9 +7,8 @@ from comfy_api.latest import io
 
 from .checked import checked
 from .engine.patch import guarded
-from .inputs import refusal
+from .inputs import refusal, window_inputs, window_of
 from .method.cap import LARGEST, Guard
-from .method.window import Window
 from .schema import CATEGORY, schema
 
 
@@ -18,9 +17,6 @@ class DeRaDiffGuard(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        def percent(name: str, default: float, tooltip: str) -> io.Float.Input:
-            return io.Float.Input(name, default=default, min=0.0, max=1.0, step=0.001, tooltip=tooltip)
-
         return schema(
             node_id="DeRaDiffGuard",
             display_name="Guard (DeRaDiff)",
@@ -39,8 +35,10 @@ class DeRaDiffGuard(io.ComfyNode):
                     tooltip="The largest distance from the reference's prediction, as a part of that prediction's size. Smaller stays closer to the "
                     "reference; 0 is no guard.",
                 ),
-                percent("start_percent", 0.0, "Progress of sampling before which it does not act."),
-                percent("end_percent", 1.0, "Progress of sampling after which it does not act."),
+                *window_inputs(
+                    "Progress of sampling before which it does not act.",
+                    "Progress of sampling after which it does not act.",
+                ),
             ],
             outputs=[
                 io.Model.Output(
@@ -59,14 +57,14 @@ class DeRaDiffGuard(io.ComfyNode):
 
         def check() -> None:
             Guard(0.0 if cap is None else cap)
-            Window(0.0 if start_percent is None else start_percent, 1.0 if end_percent is None else end_percent)
+            window_of(start_percent, end_percent)
 
         return refusal(check)
 
     @classmethod
     @checked
     def execute(cls, model: ModelPatcher, cap: float, start_percent: float, end_percent: float) -> io.NodeOutput:
-        return io.NodeOutput(guarded(model, Guard(cap, Window(start_percent, end_percent))))
+        return io.NodeOutput(guarded(model, Guard(cap, window_of(start_percent, end_percent))))
 
 
 NODES = [DeRaDiffGuard]

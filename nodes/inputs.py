@@ -16,6 +16,7 @@ from .method.evaluation import EXACT, KINDS, TOLERANCE, Evaluation
 from .method.region import MOST_FEATHER
 from .method.schedule import LambdaSchedule
 from .method.weights import weight
+from .method.window import Window
 from .schema import ScheduleType, advanced
 
 
@@ -109,6 +110,20 @@ def _mask_inputs() -> list[io.Input]:
             )
         ),
     ]
+
+
+def window_inputs(before: str, after: str) -> list[io.Input]:
+    """start_percent and end_percent. before, after: their tooltips."""
+
+    def percent(name: str, default: float, tooltip: str) -> io.Float.Input:
+        return io.Float.Input(name, default=default, min=0.0, max=1.0, step=0.001, tooltip=tooltip)
+
+    return [percent("start_percent", 0.0, before), percent("end_percent", 1.0, after)]
+
+
+def window_of(start_percent: float | None, end_percent: float | None) -> Window:
+    """What the two inputs say. None: another node will give the value. Raises ValueError for no window."""
+    return Window(0.0 if start_percent is None else start_percent, 1.0 if end_percent is None else end_percent)
 
 
 def evaluation_input() -> io.Combo.Input:

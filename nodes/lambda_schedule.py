@@ -6,10 +6,9 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from .inputs import refusal
+from .inputs import refusal, window_inputs, window_of
 from .method.curve import INTERPOLATIONS, Curve, parse_curve
 from .method.schedule import LambdaSchedule
-from .method.window import Window
 from .schema import CATEGORY, ScheduleType, schema
 
 FLAT = "[[0, 1], [1, 1]]"
@@ -21,9 +20,6 @@ class DeRaDiffLambdaSchedule(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        def percent(name: str, default: float, tooltip: str) -> io.Float.Input:
-            return io.Float.Input(name, default=default, min=0.0, max=1.0, step=0.001, tooltip=tooltip)
-
         inputs = [
             io.Custom("STRING").Input(
                 "curve",
@@ -37,8 +33,10 @@ class DeRaDiffLambdaSchedule(io.ComfyNode):
                 default=INTERPOLATIONS[0],
                 tooltip="How the curve runs between its points: smoothly without overshooting, or straight.",
             ),
-            percent("start_percent", 0.0, "Progress before which lambda is 0: the reference alone."),
-            percent("end_percent", 1.0, "Progress after which lambda is 0: the reference alone."),
+            *window_inputs(
+                "Progress before which lambda is 0: the reference alone.",
+                "Progress after which lambda is 0: the reference alone.",
+            ),
         ]
         if hasattr(io, "Curve"):
             inputs.append(
@@ -79,7 +77,7 @@ class DeRaDiffLambdaSchedule(io.ComfyNode):
         def check() -> None:
             if curve is not None and core_curve is _NO_CURVE:
                 parse_curve(curve)
-            Window(0.0 if start_percent is None else start_percent, 1.0 if end_percent is None else end_percent)
+            window_of(start_percent, end_percent)
 
         return refusal(check)
 
@@ -88,7 +86,7 @@ class DeRaDiffLambdaSchedule(io.ComfyNode):
         cls, curve: str, interpolation: str, start_percent: float, end_percent: float, core_curve: Any = None
     ) -> io.NodeOutput:
         drawn = parse_curve(curve, interpolation) if core_curve is None else _from_core(core_curve)
-        return io.NodeOutput(LambdaSchedule(drawn, Window(start_percent, end_percent)))
+        return io.NodeOutput(LambdaSchedule(drawn, window_of(start_percent, end_percent)))
 
 
 def _from_core(core_curve: Any) -> Curve:

@@ -13,10 +13,9 @@ from comfy_api.latest import io
 from .checked import checked
 from .engine.temporal import MOST_STRENGTH, align_in_time
 from .engine.time_gap import watched
-from .inputs import denoise_input, latent_output, refusal, seed_input, steps_to_latent
+from .inputs import denoise_input, latent_output, refusal, seed_input, steps_to_latent, window_inputs, window_of
 from .method.limits import quoted
 from .method.predictor_card import TimePredictor
-from .method.window import Window
 from .report import gap_report
 from .runs import predictor_files
 from .runs.predictor_files import FOLDER
@@ -72,9 +71,6 @@ class DeRaDiffTemporalAlignment(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        def percent(name: str, default: float, tooltip: str) -> io.Float.Input:
-            return io.Float.Input(name, default=default, min=0.0, max=1.0, step=0.001, tooltip=tooltip)
-
         return schema(
             node_id="DeRaDiffTemporalAlignment",
             display_name="Temporal Alignment (experimental) (DeRaDiff)",
@@ -93,8 +89,10 @@ class DeRaDiffTemporalAlignment(io.ComfyNode):
                     step=0.01,
                     tooltip="How far predictions are moved (omega); 0 changes nothing. It falls with the noise by itself, as 1 - alphabar does.",
                 ),
-                percent("start_percent", 0.0, "Progress before which it does not act; 0 is pure noise."),
-                percent("end_percent", 1.0, "Progress after which it does not act; 1 is the finished image."),
+                *window_inputs(
+                    "Progress before which it does not act; 0 is pure noise.",
+                    "Progress after which it does not act; 1 is the finished image.",
+                ),
             ],
             outputs=[
                 io.Model.Output(
@@ -108,15 +106,14 @@ class DeRaDiffTemporalAlignment(io.ComfyNode):
     @classmethod
     def validate_inputs(cls, start_percent: float | None = None, end_percent: float | None = None) -> bool | str:
         """When the prompt is queued. None: another node will give the value."""
-        start = 0.0 if start_percent is None else start_percent
-        return refusal(lambda: Window(start, 1.0 if end_percent is None else end_percent))
+        return refusal(lambda: window_of(start_percent, end_percent))
 
     @classmethod
     @checked
     def execute(
         cls, model: ModelPatcher, predictor: TimePredictor, strength: float, start_percent: float, end_percent: float
     ) -> io.NodeOutput:
-        return io.NodeOutput(align_in_time(model, predictor, strength, Window(start_percent, end_percent)))
+        return io.NodeOutput(align_in_time(model, predictor, strength, window_of(start_percent, end_percent)))
 
 
 class DeRaDiffTimeGap(io.ComfyNode):

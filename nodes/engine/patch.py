@@ -114,9 +114,9 @@ def from_one_noise(model: ModelPatcher) -> ModelPatcher:
 
 def guarded(model: ModelPatcher, guard: Guard) -> ModelPatcher:
     """A clone of a realigned MODEL whose difference from its reference is bounded, a realigned MODEL again. Raises ValueError for any other MODEL."""
-    clone = model.clone()
-    if clone.get_attachment(KEY) is None:
+    if model.get_attachment(KEY) is None:
         raise ValueError("model: expected a realigned MODEL, got one that is not. Connect the output of Realign Model.")
+    clone = model.clone()
     if guard.cap > 0:
         clone.set_attachments(GUARD, guard)
     else:
