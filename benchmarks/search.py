@@ -23,13 +23,12 @@ HERE = Path(__file__).parent
 INDIFFERENCE, CONFIDENCE = 0.15, 0.95
 BUDGETS = (64, 128)
 SIZES = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)  # images of each lambda of the fixed grid
-GRID_REPETITIONS = 1000
 
 
-def searched(subject: Subject, budget: int, repetitions: int) -> Tried:
+def searched(subject: Subject, budget: int) -> Tried:
     """Searches on as many draws of the subject."""
     rows = []
-    for seed in range(repetitions):
+    for seed in range(subject.repetitions):
         source = np.random.default_rng(seed)
         curve = subject.curve(source)
         scores = subject.scores(source, curve, budget, list(range(len(curve))))
@@ -50,7 +49,7 @@ def searched(subject: Subject, budget: int, repetitions: int) -> Tried:
         subject.name,
         subject.noise,
         budget,
-        repetitions,
+        subject.repetitions,
         right.mean(),
         images.mean(),
         sure.mean(),
@@ -84,7 +83,7 @@ def _grid_chance(subject: Subject, size: int, paired: bool) -> float:
     key = (subject.name, subject.noise, size, paired)
     if key not in _CHANCES:
         _CHANCES[key] = float(
-            np.mean([_grid_is_right(subject, size, paired, seed) for seed in range(GRID_REPETITIONS)])
+            np.mean([_grid_is_right(subject, size, paired, seed) for seed in range(subject.repetitions)])
         )
     return _CHANCES[key]
 
@@ -117,16 +116,16 @@ def _write(path: Path, rows: list[Tried]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--repetitions", type=int, default=1000)
     parser.add_argument("--out", type=Path, default=HERE)
     options = parser.parse_args()
     path = options.out / "search.csv"
-    rows = [row for row in _read(path) if row.repetitions == options.repetitions]
+    wanted = {(subject.name, subject.noise): subject.repetitions for subject in subjects()}
+    rows = [row for row in _read(path) if row.repetitions == wanted.get((row.subject, row.noise))]
     done = {(row.subject, row.noise, row.budget) for row in rows}
     for subject in subjects():
         for budget in BUDGETS:
             if (subject.name, subject.noise, budget) not in done:
-                rows.append(searched(subject, budget, options.repetitions))
+                rows.append(searched(subject, budget))
                 _write(path, rows)
                 sys.stdout.write(f"{rows[-1]}\n")
                 sys.stdout.flush()

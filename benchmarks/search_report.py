@@ -72,7 +72,13 @@ def _text(rows: Sequence[Tried]) -> str:
     lines = ["| " + " | ".join(head) + " |", "|---|---|" + "--:|" * (len(head) - 2)]
     lines += ["| " + " | ".join(_cells(row)) + " |" for row in rows]
     return (
-        "\n\n".join([_INTRODUCTION.format(repetitions=f"{rows[0].repetitions:g}"), _summary(rows), "\n".join(lines)])
+        "\n\n".join(
+            [
+                _INTRODUCTION.format(repetitions=_repetitions(rows, real=False), real=_repetitions(rows, real=True)),
+                _summary(rows),
+                "\n".join(lines),
+            ]
+        )
         + "\n"
     )
 
@@ -80,7 +86,7 @@ def _text(rows: Sequence[Tried]) -> str:
 _INTRODUCTION = """# The search for λ
 
 What `make search` measured: the pack's search (`nodes/scoring/search.py`) against sampling a fixed grid of λ and taking the highest mean. {repetitions}
-searches for each row; an answer is *right* if its true score falls short of the best by at most 15 % of the distance between the worst and the best.
+searches for each row ({real} for those of real scores: where 99 % are right, what a grid needs for that hangs on the tenths); an answer is *right* if its true score falls short of the best by at most 15 % of the distance between the worst and the best.
 
 ![Images needed, and how often a settled answer is right](search.png)
 
@@ -111,6 +117,12 @@ def _summary(rows: Sequence[Tried]) -> str:
         f"(the median grid needed {_multiple(times[len(times) // 2])} as many). Fewer than four times: {less}.\n\n"
         f"**Confidence.** Of {settled:.0f} answers that were stated with 95 %, {right / max(settled, 1):.1%} were right. Rows under 93 % (of at least {_FEW} "
         f"settled searches): {worst}."
+    )
+
+
+def _repetitions(rows: Sequence[Tried], real: bool) -> str:
+    return " or ".join(
+        f"{each:,g}" for each in sorted({row.repetitions for row in rows if (row.noise == "real") == real})
     )
 
 

@@ -18,6 +18,7 @@ MEASURED = (0.0, 0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0)
 LOW, HIGH = 0.0, 1.5
 CANDIDATES = tuple(round(0.05 * step, 2) for step in range(31))
 GRID = tuple(range(0, 31, 5))  # the lambdas of the fixed grid, 0:1.5:0.25, by their places
+REAL_REPETITIONS = 4000  # where 99 % are right, what a grid needs for that hangs on the tenths
 NOISES = {"small": 0.25, "medium": 0.5, "large": 1.0}
 
 
@@ -25,7 +26,7 @@ NOISES = {"small": 0.25, "medium": 0.5, "large": 1.0}
 class Subject:
     """curve: random numbers -> the true curve, (G,). scores: (random numbers, curve, blocks, places) -> (blocks, len(places)), from it.
 
-    grid: the places that a fixed grid would sample.
+    grid: the places that a fixed grid would sample. repetitions: of the search, and of each grid.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Subject:
     grid: tuple[int, ...]
     curve: Callable[[np.random.Generator], np.ndarray]
     scores: Callable[[np.random.Generator, np.ndarray, int, list[int]], np.ndarray]
+    repetitions: int = 1000
 
 
 def real(weight: float) -> Subject:
@@ -51,7 +53,8 @@ def real(weight: float) -> Subject:
         return measured[source.integers(len(measured), size=blocks)][:, places]
 
     name = f"fidelity: reward + {weight:g} x caption"
-    return Subject(name, "real", MEASURED, tuple(range(len(MEASURED))), lambda source: measured.mean(0), scores)
+    grid = tuple(range(len(MEASURED)))
+    return Subject(name, "real", MEASURED, grid, lambda source: measured.mean(0), scores, REAL_REPETITIONS)
 
 
 def _peaked(source: np.random.Generator, strengths: np.ndarray) -> np.ndarray:

@@ -3,7 +3,7 @@
 It knows nothing of images: a sampling run asks `round()` what to sample, tells it the scores by `note()`, and reads `result()`. All that it
 decides follows from what it asked and was told, so `state()` holds the whole of it, and a search that was cancelled goes on from there.
 
-1. A few blocks (a prompt and a seed: the same noise at every lambda) at lambdas spread over the range.
+1. A few blocks (a prompt and a seed: the same noise at every lambda) at lambdas spread over the range, more of them where the budget is larger.
 2. A model of the curve from the differences within blocks (block_model.py), a look at what could overturn the best lambda (standing.py), and a
    round of blocks at the best and those rivals. Hopeless lambdas are not asked for again, and the rivals close in on the best.
 3. Once the best is good enough with the confidence that was asked for, or little of the budget is left, fresh blocks of it, the lowest lambda and
@@ -33,10 +33,11 @@ from .paired import Difference, difference
 from .standing import Standing, falling, standing
 
 _FIRST_STRENGTHS, _FIRST_BLOCKS = 4, 4
+_FIRST_SHARE = 16  # of a larger budget, in blocks: where a few scored low by bad luck, no more are asked for
 _WIDEST = 4  # lambdas of a block at most
 _TRUSTED = 12  # blocks of the best lambda before anything is settled: means of fewer need not be normal
 _ROUND, _ROUND_SHARE = 8, 4  # images between two looks at the model: at least so many, and this part of those so far
-_FRESH, _FRESH_SHARE = 3, 24  # fresh blocks: at least so many, and this part of the budget
+_FRESH, _FRESH_SHARE = 3, 32  # fresh blocks: at least so many, and this part of the budget
 LEAST_BUDGET = _FIRST_STRENGTHS * _FIRST_BLOCKS + 3 * _FRESH
 LEAST_RANGE = 0.01
 _SUREST = 0.999  # what may be said where every draw agrees
@@ -210,7 +211,7 @@ class Search:
     def _new_round(self) -> list[Ask]:
         """The blocks of the next round, none when the search has ended."""
         if not self.asks:
-            return self._blocks(_FIRST_BLOCKS, self._first())
+            return self._blocks(min(max(_FIRST_BLOCKS, self.budget // _FIRST_SHARE), _TRUSTED), self._first())
         now, left = self._look().standing, self.budget - self.spent
         settled, confirmed = self._settled(now), self._fresh(self.strengths[now.best])
         fresh = max(_FRESH, self.budget // _FRESH_SHARE)

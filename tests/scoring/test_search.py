@@ -130,6 +130,22 @@ def test_what_is_missing_counts_the_blocks_that_the_best_must_have() -> None:
     assert found.turning is not None and not found.settled and seen < 12 and found.more >= 12 - seen
 
 
+@pytest.mark.parametrize(("budget", "blocks"), [(LEAST_BUDGET, 4), (64, 4), (128, 8), (1000, 12)])
+def test_a_larger_budget_looks_longer_before_it_drops_anything(budget: int, blocks: int) -> None:
+    first = Search(candidates(0, 1.5), budget).round()
+    assert [ask.strengths for ask in first] == [(0.0, 0.5, 1.0, 1.5)] * blocks
+
+
+def test_what_is_stated_takes_twice_the_evidence_of_the_model() -> None:
+    """The curve and its noise need not be of the model's kind: with half of it, curves with two humps in large noise were stated too boldly."""
+    strengths, judge = candidates(0, 1.5), noisy(0.6, 0.5)
+    blocks = [{place: judge(b, strengths[place]) for place in (0, 10, 14, 30)} for b in range(8)]
+    now = standing(BlockModel(strengths).posterior(blocks), 0.15)
+    share = float(now.chances.max())
+    assert 0.5 < share < 0.97 and now.chance == share**2
+    assert now.effort(0.99 * share) > 1 and now.effort(share**2) == 1
+
+
 def test_hopeless_lambdas_are_dropped_and_the_search_closes_in() -> None:
     search = Search(candidates(0, 1.5), 128)
     go(search, noisy(0.6, 0.3))
