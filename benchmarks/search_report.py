@@ -109,14 +109,20 @@ def _summary(rows: Sequence[Tried]) -> str:
     right = sum(row.settled * row.repetitions * row.right_when_settled for row in rows if row.settled)
     times = sorted(_times(row) for row in judged)
     quarter = sum(each >= QUARTER for each in times)
-    low = [row for row in rows if row.settled * row.repetitions >= _FEW and row.right_when_settled < LEAST]
-    worst = "; ".join(f"{_name(row)} ({row.right_when_settled:.1%})" for row in low) or "none"
+    low = [row for row in rows if row.right_when_settled < LEAST]
+    many = [row for row in low if row.settled * row.repetitions >= _FEW]
+    worst = "; ".join(f"{_name(row)} ({row.right_when_settled:.1%})" for row in many) or "none"
+    rare = "; ".join(
+        f"{_name(row)} ({row.right_when_settled:.1%} of {row.settled * row.repetitions:.0f})"
+        for row in low
+        if row not in many
+    )
     less = "; ".join(f"{_name(row)} ({_times(row):.1f})" for row in judged if _times(row) < QUARTER) or "none"
     return (
         f"**Images.** At the same chance of a good λ the search needed at most a quarter of the fixed grid's images in {quarter} of {len(times)} rows "
         f"(the median grid needed {_multiple(times[len(times) // 2])} as many). Fewer than four times: {less}.\n\n"
         f"**Confidence.** Of {settled:.0f} answers that were stated with 95 %, {right / max(settled, 1):.1%} were right. Rows under 93 % (of at least {_FEW} "
-        f"settled searches): {worst}."
+        f"settled searches): {worst}. Of fewer: {rare or 'none'}."
     )
 
 
