@@ -56,6 +56,7 @@ class Slot:
 def connect(address: str, slot: Slot, workers: int, dashboard: bool = False) -> None:
     """Join the cluster at the address, or begin one on this machine. Raises ValueError if there is none."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is told to anybody
+    os.environ.setdefault("RAY_worker_niceness", "0")  # Ray's 15 starves a ComfyUI beside any other program
     cloudpickle.register_pickle_by_value(sys.modules["deradiff"])  # the workers need no copy of this folder
     _connect(address, slot, workers, dashboard)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # an orderly end; Ray sets its own, with a stack trace

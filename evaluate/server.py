@@ -90,17 +90,30 @@ class Server:
         self._folder = Path()
         self._process: subprocess.Popen[bytes] | None = None
         self._session: aiohttp.ClientSession | None = None
+        self._answered = False
 
     @property
     def alive(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
     @property
+    def up(self) -> bool:
+        """It has answered, and runs still."""
+        return self._answered and self.alive
+
+    @property
     def pid(self) -> int:
         return self._process.pid if self._process else 0
 
     async def start(self) -> None:
-        """Start it, or start it again. Raises ValueError for settings that cannot be, Ended if it does not come up."""
+        """Start it, start it again, or wait longer for one that is starting. Raises ValueError for settings that cannot be, Ended if it does
+        not come up."""
+        if not self.alive:
+            await self._launch()
+        await self._answers()
+        self._answered = True
+
+    async def _launch(self) -> None:
         await self.stop()
         self.settings.check()
         _remove_left()
@@ -117,7 +130,6 @@ class Server:
                 stderr=subprocess.STDOUT,
             )
         self._session = aiohttp.ClientSession(self.url, timeout=aiohttp.ClientTimeout(total=60))
-        await self._up()
 
     async def stop(self) -> None:
         if self._session is not None:
@@ -132,7 +144,7 @@ class Server:
             if self._process.stdin:
                 self._process.stdin.close()
             shutil.rmtree(self._folder, ignore_errors=True)
-        self._process = self._session = None
+        self._process, self._session, self._answered = None, None, False
 
     async def get(self, path: str, **query: str) -> Any:
         """The JSON that it answers. Raises Ended if it does not."""
@@ -193,7 +205,7 @@ class Server:
         own = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
         return own | ({"OMP_NUM_THREADS": str(self.settings.threads)} if self.settings.threads else {})
 
-    async def _up(self) -> None:
+    async def _answers(self) -> None:
         until = time.monotonic() + _START_LIMIT
         while True:
             try:

@@ -50,7 +50,7 @@ class Worker:
             raise ValueError(
                 f"the folder {self._place.url} is not the one that the driver sees. Name a folder that all machines share, or a URL such as s3://."
             )
-        if not self._server.alive:
+        if not self._server.up:
             await self._server.start()
             self._nodes = await self._server.get("/object_info")
             device = (await self._server.get("/system_stats"))["devices"][0]["name"]

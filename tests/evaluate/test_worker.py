@@ -134,6 +134,19 @@ def test_what_cannot_come_up_says_the_end_of_its_log(started: Started) -> None:
     started.wait(broken.stop())
 
 
+def test_a_comfyui_that_starts_slowly_is_waited_for(started: Started, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not taken for one that has no nodes."""
+    slow = worker.Worker(started.worker._server.settings, str(started.out))
+    monkeypatch.setattr(server, "_START_LIMIT", 0.1)
+    with pytest.raises(server.Ended, match="did not answer within"):
+        started.wait(slow.start("worker-1", "token"))
+    monkeypatch.undo()
+    begun = slow._server.pid
+    assert started.wait(slow.start("worker-1", "token")) == begun
+    assert started.wait(slow.nodes()).keys() == started.nodes.keys()
+    started.wait(slow.close())
+
+
 def test_a_worker_that_is_not_like_the_first_is_refused(started: Started) -> None:
     whole = fleet.Fleet(fleet.Slot(gpu=False), started.worker._server.settings, str(started.out), "token")
     whole.check("worker-0", started.models)
