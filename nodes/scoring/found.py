@@ -30,7 +30,7 @@ class Curve:
 class Found:
     """What a search may say.
 
-    strength: the best lambda. chance: that it is good enough, 0 to 1. settled: whether that is the confidence that was asked for.
+    strength: the best lambda. chance: that it is good enough, 0 to 1, as it may be stated (standing.py). settled: whether that is the confidence that was asked for.
     alike: the lowest and the highest lambda of an unbroken run around it that are all good enough with that confidence; None unless settled.
     possible: every lambda that is not ruled out with that confidence. more: about how many more images would settle it, 0 if it is
     settled, infinite if it would take over 60 times as many as so far.
