@@ -48,6 +48,11 @@ class Tried:
     grid_images: float
     paired_grid_images: float
 
+    @property
+    def stated_answers(self) -> float:
+        """How many searches were settled."""
+        return self.settled * self.repetitions
+
 
 def write(rows: Sequence[Tried], out: Path) -> None:
     """search.md and search.png."""
@@ -105,24 +110,23 @@ searches for each row ({real} for those of real scores: where 99 % are right, wh
 
 def _summary(rows: Sequence[Tried]) -> str:
     judged = [row for row in rows if row.subject not in _NOT_COMPARED]
-    settled = sum(row.settled * row.repetitions for row in rows)
-    right = sum(row.settled * row.repetitions * row.right_when_settled for row in rows if row.settled)
+    settled = sum(row.stated_answers for row in rows)
+    right = sum(row.stated_answers * row.right_when_settled for row in rows if row.settled)
     times = sorted(_times(row) for row in judged)
     quarter = sum(each >= QUARTER for each in times)
     low = [row for row in rows if row.right_when_settled < LEAST]
-    many = [row for row in low if row.settled * row.repetitions >= _FEW]
-    worst = "; ".join(f"{_name(row)} ({row.right_when_settled:.1%})" for row in many) or "none"
-    rare = "; ".join(
-        f"{_name(row)} ({row.right_when_settled:.1%} of {row.settled * row.repetitions:.0f})"
+    worst = [f"{_name(row)} ({row.right_when_settled:.1%})" for row in low if row.stated_answers >= _FEW]
+    rare = [
+        f"{_name(row)} ({row.right_when_settled:.1%} of {row.stated_answers:.0f})"
         for row in low
-        if row not in many
-    )
+        if row.stated_answers < _FEW
+    ]
     less = "; ".join(f"{_name(row)} ({_times(row):.1f})" for row in judged if _times(row) < QUARTER) or "none"
     return (
         f"**Images.** At the same chance of a good λ the search needed at most a quarter of the fixed grid's images in {quarter} of {len(times)} rows "
         f"(the median grid needed {_multiple(times[len(times) // 2])} as many). Fewer than four times: {less}.\n\n"
         f"**Confidence.** Of {settled:.0f} answers that were stated with 95 %, {right / max(settled, 1):.1%} were right. Rows under 93 % (of at least {_FEW} "
-        f"settled searches): {worst}. Of fewer: {rare or 'none'}."
+        f"settled searches): {'; '.join(worst) or 'none'}. Of fewer: {'; '.join(rare) or 'none'}."
     )
 
 
@@ -204,9 +208,9 @@ def _plot(rows: Sequence[Tried], path: Path) -> None:
         right.set_xlabel("right, of the answers stated with 95 %")
         right.axvline(STATED, color=MUTED, linewidth=1, linestyle=":")
         right.axvline(LEAST, color=_FIXED, linewidth=1)
-        sure = [n for n in places if rows[n].settled * rows[n].repetitions >= _FEW]
+        sure = [n for n in places if rows[n].stated_answers >= _FEW]
         shares = [rows[n].right_when_settled for n in sure]
-        bounds = [_wilson(rows[n].right_when_settled, rows[n].settled * rows[n].repetitions) for n in sure]
+        bounds = [_wilson(rows[n].right_when_settled, rows[n].stated_answers) for n in sure]
         errors = [[share - low for share, (low, _) in zip(shares, bounds, strict=True)]]
         errors += [[high - share for share, (_, high) in zip(shares, bounds, strict=True)]]
         right.errorbar(shares, sure, xerr=errors, fmt="o", color=_SEARCH, capsize=2, linewidth=1)

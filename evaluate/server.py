@@ -90,16 +90,10 @@ class Server:
         self._folder = Path()
         self._process: subprocess.Popen[bytes] | None = None
         self._session: aiohttp.ClientSession | None = None
-        self._answered = False
 
     @property
     def alive(self) -> bool:
         return self._process is not None and self._process.poll() is None
-
-    @property
-    def up(self) -> bool:
-        """It has answered, and runs still."""
-        return self._answered and self.alive
 
     @property
     def pid(self) -> int:
@@ -111,7 +105,6 @@ class Server:
         if not self.alive:
             await self._launch()
         await self._answers()
-        self._answered = True
 
     async def _launch(self) -> None:
         await self.stop()
@@ -144,7 +137,7 @@ class Server:
             if self._process.stdin:
                 self._process.stdin.close()
             shutil.rmtree(self._folder, ignore_errors=True)
-        self._process, self._session, self._answered = None, None, False
+        self._process = self._session = None
 
     async def get(self, path: str, **query: str) -> Any:
         """The JSON that it answers. Raises Ended if it does not."""

@@ -50,11 +50,13 @@ class Worker:
             raise ValueError(
                 f"the folder {self._place.url} is not the one that the driver sees. Name a folder that all machines share, or a URL such as s3://."
             )
-        if not self._server.up:
+        if not self._server.alive:
+            self._nodes = {}
+        if not self._nodes:  # it did not run, or did not come up when it was last waited for
             await self._server.start()
-            self._nodes = await self._server.get("/object_info")
             device = (await self._server.get("/system_stats"))["devices"][0]["name"]
             self._name = f"{name} on {socket.gethostname()}, {device}"
+            self._nodes = await self._server.get("/object_info")
         return self._server.pid
 
     async def nodes(self) -> dict[str, Any]:
