@@ -121,6 +121,31 @@ def test_a_folder_is_one_recipe_s(tmp_path: Path) -> None:
         store.read(str(tmp_path / "nowhere"))
 
 
+THREADS = """
+import sys, os
+sys.path.insert(0, sys.argv[1])
+import pack; pack.make_importable()
+from deradiff.evaluate import store
+kept = store.Store(store.Place(sys.argv[2]), [])
+for key in "ab":
+    kept.note({each: None for each in store.schema([]).names} | {"key": key, "images": [], "finished": 0})
+    kept.flush()
+before = len(os.listdir("/proc/self/task"))
+assert sorted(store.read(sys.argv[2])["key"].to_pylist()) == ["a", "b"]
+assert kept.resume(again=True) == {"a", "b"}
+assert len(os.listdir("/proc/self/task")) == before
+"""
+
+
+def test_reading_the_table_leaves_no_thread_behind(tmp_path: Path) -> None:
+    """One of Arrow's that is at work when Python ends aborts the process, after everything has gone well."""
+    script = tmp_path / "threads.py"
+    script.write_text(THREADS, "utf-8")
+    evaluate, out = str(Path(store.__file__).parent), str(tmp_path / "run")
+    done = subprocess.run([sys.executable, str(script), evaluate, out], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 FULL = """
 import sys, pathlib
 sys.path.insert(0, sys.argv[1])
