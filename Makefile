@@ -17,7 +17,7 @@ test test-pages: BROWSER = --browser
 test: ## the suite against the real ComfyUI and a Chromium, which is installed if there is none
 	@$(ENVIRONMENT) export CHROMIUM FRONTEND; OMP_NUM_THREADS=1 "$$PYTHON" -m pytest -n $(WORKERS) -m "not again"
 
-test-pages: ## every gesture in both front ends and in both of their renderers; `make test` leaves a quarter of them out
+test-pages: ## every gesture in both front ends and in both of their renderers; `make test` leaves half of them out
 	@$(ENVIRONMENT) export CHROMIUM FRONTEND; OMP_NUM_THREADS=1 "$$PYTHON" -m pytest -n $(WORKERS) tests/browser
 
 QUICK = tests/method tests/nodes/test_contract.py tests/pack/test_rings.py tests/engine/test_first_step.py tests/engine/test_guidance.py

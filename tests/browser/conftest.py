@@ -19,18 +19,20 @@ from support.viewer_page import VIEWER, Viewer, prompt
 
 PACKAGE, NEWER = environment.NEWER_FRONT_END.split("==")
 FRONT_ENDS = sorted({version(PACKAGE), NEWER})  # ComfyUI's own and the newer one, once if they are the same
-OLDER = version(PACKAGE) if version(PACKAGE) != NEWER else None
+# the renderer that `make test` leaves to `make test-pages`, by front end
+AGAIN = dict(zip(FRONT_ENDS, reversed(MODES), strict=True)) if FRONT_ENDS[1:] else {}
 HERE = Path(__file__).resolve().parent
 EVERYWHERE = ("test_browser_run.py", "test_browser_front_end.py")
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Nodes 2.0 is a trial in the older front end: there `make test` tries runs, undo and widgets, `make test-pages` every gesture."""
+    """`make test` tries every gesture in LiteGraph in the older front end and in Nodes 2.0 in the newer one, in both where there
+    is one front end only; runs, undo and widgets, like all of `make test-pages`, in both renderers of both."""
     for item in items:
         if item.path.parent == HERE and item.path.name not in EVERYWHERE and isinstance(item, pytest.Function):
             values = item.callspec.params.values() if hasattr(item, "callspec") else ()
-            if "nodes2" in values and OLDER in values:
+            if any(front_end in values and renderer in values for front_end, renderer in AGAIN.items()):
                 item.add_marker(pytest.mark.again)
 
 

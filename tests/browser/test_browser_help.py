@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 from support import browser
-from support.browser import ONE_RENDERER, comfyui
+from support.browser import MODES, comfyui
 
 KIND = "DeRaDiffKSampler"
 PAGES = comfyui.CHECKOUT / "js" / "docs"
@@ -44,7 +44,7 @@ def _alone(page: Page) -> list[str]:
     )
 
 
-@pytest.fixture(scope="module", params=ONE_RENDERER)
+@pytest.fixture(scope="module", params=MODES)
 def english(request: pytest.FixtureRequest, server: comfyui.Server, chromium: Browser) -> Iterator[Page]:
     page = browser.opened(chromium, server, Comfy_VueNodes_Enabled=request.param == "nodes2")
     yield page

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 from support import boxes, browser
-from support.browser import MODES, ONE_RENDERER, comfyui
+from support.browser import MODES, comfyui
 from support.curve_page import CurvePage
 from support.viewer_page import Viewer
 
@@ -68,10 +68,6 @@ def page(request: pytest.FixtureRequest, server: comfyui.Server, chromium: Brows
     page.context.close()
 
 
-in_one_renderer = pytest.mark.parametrize("page", ONE_RENDERER, indirect=True)
-
-
-@in_one_renderer
 def test_the_template_browser_shows_titles_and_thumbnails_and_opens_one(page: Page) -> None:
     page.evaluate("window.app.extensionManager.command.execute('Comfy.BrowseTemplates')")
     page.get_by_text(comfyui.PACK, exact=True).first.click()
@@ -150,7 +146,6 @@ _AROUND = """(settings) => {
 }"""
 
 
-@in_one_renderer
 def test_the_blueprint_is_found_placed_and_run(page: Page) -> None:
     page.evaluate("window.app.graph.clear()")
     page.evaluate("window.app.extensionManager.command.execute('Workspace.SearchBox.Toggle')")

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
-import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -33,7 +32,6 @@ SETTINGS = {
 }
 SCRIPTS = f"/extensions/{comfyui.PACK}/"
 MODES = ["litegraph", "nodes2"]
-ONE_RENDERER = [MODES[0], pytest.param(MODES[1], marks=pytest.mark.again)]  # for what lies beside the canvas
 LIMIT = 60_000  # milliseconds, on a busy machine
 LOADING = 120_000  # the page for the first time, on a busy machine
 
