@@ -35,7 +35,7 @@ env: ## print PYTHON=... and COMFYUI_PATH=...
 train: ## train the demo's models again (hours; resumable; into demo/weights/)
 	@$(ENVIRONMENT) cd demo/training; for part in autoencoder reference aligned judge time_predictor; do "$$PYTHON" train_$$part.py --work "$${WORK:-work}"; done
 
-bench: ## measure what realigning costs (an hour; on one thread, so that other programs disturb it least)
+bench: ## measure what realigning costs (an hour and a half; on one thread, so that other programs disturb it least)
 	@$(ENVIRONMENT) PYTHONPATH=tests:demo; OMP_NUM_THREADS="$${OMP_NUM_THREADS:-1}"; export PYTHONPATH OMP_NUM_THREADS; for part in error cost sweep find; do "$$PYTHON" benchmarks/$$part.py; done
 
 reuse: ## see whether reuse keeps its promise on three trained pairs (an hour and a half, resumable; into benchmarks/reuse.md)
