@@ -32,7 +32,7 @@ lint: ## ruff and the type checker
 env: ## print PYTHON=... and COMFYUI_PATH=...
 	@python3 demo/environment.py
 
-train: ## train the demo's models again (hours; resumable; into demo/weights/)
+train: ## train the demo's models again (an hour of one CPU core; resumable; into demo/weights/)
 	@$(ENVIRONMENT) cd demo/training; for part in autoencoder reference aligned judge time_predictor; do "$$PYTHON" train_$$part.py --work "$${WORK:-work}"; done
 
 bench: ## measure what realigning costs (an hour and a half; on one thread, so that other programs disturb it least)
