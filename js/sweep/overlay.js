@@ -34,9 +34,9 @@ export class Overlay {
 
   toggle() {
     if (performance.now() - this.#toggled < DOUBLE) return;
-    this.#toggled = performance.now();
     if (this.#home) this.close();
     else this.#open();
+    this.#toggled = performance.now();
   }
 
   #open() {
@@ -53,6 +53,7 @@ export class Overlay {
     const home = this.#home;
     if (!home) return;
     this.#home = null;
+    this.#toggled = -DOUBLE; // after Esc the next click is no second one
     home.append(this.part);
     this.dialog.close();
     this.dialog.remove();

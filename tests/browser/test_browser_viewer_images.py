@@ -17,7 +17,7 @@ MANY = 50
 @pytest.fixture(scope="module")
 def fresh(viewer: Viewer) -> Viewer:
     """The page with the graph as at first, after a run."""
-    browser.load_workflow(viewer.page, {"nodes": [], "links": [], "version": 0.4})
+    browser.load_workflow(viewer.page, {"nodes": [], "links": [], "last_node_id": 0, "last_link_id": 0, "version": 0.4})
     browser.load(viewer.page, prompt(1), "images")
     viewer.load(viewer.saved() | {"id": str(uuid.uuid4())})  # as workflows that people save have one
     browser.queue(viewer.page)
@@ -112,6 +112,21 @@ def test_enlarging_and_back(images: Viewer, way: str) -> None:
     images.shows("1.00")
     expect(place).to_be_focused()
     assert page.evaluate("id => Boolean(window.app.graph.getNodeById(id))", VIEWER), "Delete stayed in the viewer"
+
+
+def test_after_esc_the_next_click_is_no_second_one_of_a_double_click(images: Viewer) -> None:
+    again = """async (button) => {
+      button.click();
+      const dialog = document.querySelector("dialog.deradiff-sweep");
+      const closed = new Promise((done) => dialog.addEventListener("close", done, { once: true }));
+      dialog.close();  // as the browser does at Esc
+      await closed;
+      button.click();
+    }"""
+    images.part(".enlarge").evaluate(again)
+    expect(images.page.locator("dialog.deradiff-sweep")).to_be_visible()
+    images.page.keyboard.press("Escape")
+    expect(images.page.locator("dialog.deradiff-sweep")).to_have_count(0)
 
 
 def test_comfyui_opens_saves_and_copies_the_image_that_is_clicked(images: Viewer) -> None:
