@@ -104,7 +104,15 @@ class CurvePage:
 
     def place(self, x: float, y: float) -> tuple[float, float]:
         """Where in the window a progress and a factor are."""
-        left, top, right, bottom = self.part(".grid").evaluate(
+        while not (edges := self._edges()):
+            pass
+        left, top, right, bottom = edges
+        return left + x * (right - left), bottom - y / 2 * (bottom - top)
+
+    def _edges(self) -> list[float] | None:
+        """Of the grid, once it stands still; None where it was drawn anew meanwhile."""
+        expect(self.part(".grid")).to_be_visible()
+        return self.part(".grid").evaluate(
             """async (grid) => {
               const edges = () => (({ left, top, right, bottom }) => [left, top, right, bottom])(grid.getBoundingClientRect());
               let found = edges();
@@ -114,10 +122,9 @@ class CurvePage:
                 still = String(now) === String(found) ? still + 1 : 0;
                 found = now;
               }
-              return found;
+              return grid.checkVisibility() ? found : null;
             }"""
         )
-        return left + x * (right - left), bottom - y / 2 * (bottom - top)
 
     def go(self, x: float, y: float, steps: int = 1) -> None:
         self.page.mouse.move(*self.place(x, y), steps=steps)
