@@ -208,7 +208,8 @@ def read(out: str) -> pa.Table:
 
 def _part(data: bytes) -> pa.Table:
     """In this thread alone: one that Arrow starts may still let go of Python objects when the process ends, which aborts
-    (https://github.com/apache/arrow/issues/34314)."""
+    (https://github.com/apache/arrow/issues/34314).
+    """
     return pq.ParquetFile(pa.BufferReader(data)).read(use_threads=False)
 
 

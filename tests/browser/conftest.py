@@ -28,7 +28,8 @@ EVERYWHERE = ("test_browser_run.py", "test_browser_front_end.py")
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """`make test` tries every gesture in LiteGraph in the older front end and in Nodes 2.0 in the newer one, in both where there
-    is one front end only; runs, undo and widgets, like all of `make test-pages`, in both renderers of both."""
+    is one front end only; runs, undo and widgets, like all of `make test-pages`, in both renderers of both.
+    """
     for item in items:
         if item.path.parent == HERE and item.path.name not in EVERYWHERE and isinstance(item, pytest.Function):
             values = item.callspec.params.values() if hasattr(item, "callspec") else ()

@@ -121,14 +121,18 @@ def test_a_folder_is_one_recipe_s(tmp_path: Path) -> None:
         store.read(str(tmp_path / "nowhere"))
 
 
-THREADS = """
-import sys, os
+ALONE = """
+import os, pathlib, sys
 sys.path.insert(0, sys.argv[1])
 import pack; pack.make_importable()
 from deradiff.evaluate import store
+def record(key): return {each: None for each in store.schema([]).names} | {"key": key, "images": [], "finished": 0}
+"""  # a process of its own, with evaluate/'s path
+
+THREADS = """
 kept = store.Store(store.Place(sys.argv[2]), [])
 for key in "ab":
-    kept.note({each: None for each in store.schema([]).names} | {"key": key, "images": [], "finished": 0})
+    kept.note(record(key))
     kept.flush()
 before = len(os.listdir("/proc/self/task"))
 assert sorted(store.read(sys.argv[2])["key"].to_pylist()) == ["a", "b"]
@@ -140,22 +144,17 @@ assert len(os.listdir("/proc/self/task")) == before
 def test_reading_the_table_leaves_no_thread_behind(tmp_path: Path) -> None:
     """One of Arrow's that is at work when Python ends aborts the process, after everything has gone well."""
     script = tmp_path / "threads.py"
-    script.write_text(THREADS, "utf-8")
+    script.write_text(ALONE + THREADS, "utf-8")
     evaluate, out = str(Path(store.__file__).parent), str(tmp_path / "run")
     done = subprocess.run([sys.executable, str(script), evaluate, out], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 FULL = """
-import sys, pathlib
-sys.path.insert(0, sys.argv[1])
-import pack; pack.make_importable()
-from deradiff.evaluate import store
-place = store.Place("/mnt/run")
-big, record = b"x" * 900_000, {each: None for each in store.schema([]).names} | {"key": "k", "images": [], "finished": 0}
+place, big = store.Place("/mnt/run"), b"x" * 900_000
 kept = store.Store(place, [])
 place.write("images/first", big)
-for what in (lambda: place.write("images/second", big), lambda: (kept.note(record), kept.flush())):
+for what in (lambda: place.write("images/second", big), lambda: (kept.note(record("k")), kept.flush())):
     try:
         with open("/mnt/rest", "wb", buffering=0) as filler:
             while filler.write(b"x" * 4096): pass
@@ -172,7 +171,7 @@ assert store.read(place.url)["key"].to_pylist() == ["k"]
 def test_a_full_disk_leaves_no_half_file_and_forgets_no_row(tmp_path: Path) -> None:
     """On a real disk of 1 MB, in a mount namespace of its own."""
     script = tmp_path / "full.py"
-    script.write_text(FULL, "utf-8")
+    script.write_text(ALONE + FULL, "utf-8")
     mount = 'mount -t tmpfs -o size=1m none /mnt && exec "$@"'
     command = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", mount, "sh"]
     if subprocess.run([*command, "true"], capture_output=True, check=False).returncode:
